@@ -1,0 +1,133 @@
+//! The status as data: what `/api/v1/status` answers and the page shows. Fields are only ever added.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+/// The state of everything.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct StatusReport {
+    /// Version of the program.
+    pub version: &'static str,
+    /// Seconds since the start.
+    pub uptime_s: u64,
+    /// `starting`, `running` or `draining`.
+    pub state: &'static str,
+    /// Whether it is ready, as `/readyz` says.
+    pub ready: bool,
+    /// Why not.
+    pub not_ready: Vec<String>,
+    /// Consumer group.
+    pub group: String,
+    /// Input topics.
+    pub input: Vec<String>,
+    /// Output topic.
+    pub output: String,
+    /// Delivery guarantee.
+    pub guarantee: &'static str,
+    /// Order kept.
+    pub order: &'static str,
+    /// Longest wait of an event for its indicators, milliseconds.
+    pub deadline_ms: u64,
+    /// Owned partitions.
+    pub partitions: Vec<PartitionReport>,
+    /// Records behind the ends of the owned partitions.
+    pub lag: u64,
+    /// Records read.
+    pub events_in: u64,
+    /// Events written.
+    pub events_out: u64,
+    /// Events written, by status.
+    pub by_status: BTreeMap<&'static str, u64>,
+    /// Events written, by disposition.
+    pub by_disposition: BTreeMap<&'static str, u64>,
+    /// Distinct indicators of events, by kind.
+    pub by_kind: BTreeMap<&'static str, u64>,
+    /// Indicators not looked up, by reason.
+    pub suppressed: BTreeMap<&'static str, u64>,
+    /// Cache look-ups, by result.
+    pub cache: BTreeMap<&'static str, u64>,
+    /// Cached assessments.
+    pub cache_entries: u64,
+    /// Bytes of cached assessments.
+    pub cache_bytes: u64,
+    /// Upper bound of the median between reading and writing, seconds.
+    pub latency_p50_s: Option<f64>,
+    /// Upper bound of the 99th percentile between reading and writing, seconds.
+    pub latency_p99_s: Option<f64>,
+    /// Providers.
+    pub providers: Vec<ProviderReport>,
+    /// Indicators on their way to an assessment.
+    pub waiting_indicators: usize,
+    /// Indicators that fell out of the waiting set.
+    pub outranked_indicators: u64,
+    /// Events that wait for their indicators.
+    pub parked_events: usize,
+    /// Their bytes.
+    pub parked_bytes: usize,
+    /// Their bound in bytes.
+    pub park_bytes_limit: u64,
+    /// Events that left and are owed an answer.
+    pub owed_events: usize,
+    /// Bytes kept for them.
+    pub owed_bytes: usize,
+    /// Late records, by status.
+    pub late: BTreeMap<&'static str, u64>,
+    /// Late records that could not be written.
+    pub late_failed: u64,
+    /// Records between source and delivery report.
+    pub in_flight_records: usize,
+    /// Their bytes.
+    pub in_flight_bytes: usize,
+    /// Records written to the dead-letter topic.
+    pub dead_letters: u64,
+    /// Records that an earlier owner of their partition had finished.
+    pub skipped_finished: u64,
+}
+
+/// One owned partition.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct PartitionReport {
+    /// Topic.
+    pub topic: String,
+    /// Partition.
+    pub partition: i32,
+    /// Records behind its end, where known.
+    pub lag: Option<u64>,
+}
+
+/// One provider.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct ProviderReport {
+    /// Name.
+    pub provider: &'static str,
+    /// `ok`, `paused`, `circuit open`, `off: …`, `quota used up`.
+    pub state: String,
+    /// Calls, by outcome.
+    pub calls: BTreeMap<&'static str, u64>,
+    /// Calls under way.
+    pub in_flight: usize,
+    /// Indicators that wait for it.
+    pub waiting: usize,
+    /// Circuit breaker.
+    pub circuit: &'static str,
+    /// End of the pause that it asked for, RFC 3339.
+    pub paused_until: Option<String>,
+    /// Its account.
+    pub budget: Vec<WindowReport>,
+}
+
+/// One window of a quota.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct WindowReport {
+    /// `second`, `minute`, `hour`, `day`, `month`.
+    pub window: &'static str,
+    /// Units allowed.
+    pub limit: u64,
+    /// Units spent.
+    pub used: u64,
+    /// Units kept for urgent work.
+    pub reserved: u64,
+    /// When a calendar window ends, RFC 3339.
+    pub resets_at: Option<String>,
+}

@@ -1,0 +1,14 @@
+//! Assembly: from configuration to a running product, and down again.
+//!
+//! `Config` is plain data, [`Engine::build`] makes the parts, [`App::build`] binds sockets and reaches the brokers, [`App::run`] starts everything and
+//! returns when it has drained. This is the one place where concrete types meet.
+
+mod daemon;
+mod engine;
+mod signal;
+mod status;
+
+pub use daemon::{App, AppError, Ended};
+pub use engine::{Engine, EngineError};
+pub use signal::Stop;
+pub use status::{Report, Stage};

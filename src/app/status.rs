@@ -1,0 +1,284 @@
+//! The state of everything, for probes, metrics and the status page.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use crate::{
+    admin::{PartitionReport, ProviderReport, StatusReport, StatusSource, WindowReport},
+    app::{Engine, Stop},
+    cache::Cache,
+    config::Config,
+    enrich::{Enricher, ProviderStatus},
+    kafka::SourceStatus,
+    model::SharedClock,
+    pipeline::{Gauge, Order},
+    provider::BreakerState,
+    telemetry::{Metrics, Moment},
+};
+
+/// Brokers may be out of reach for this long before the process says that it is not ready.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What the admin server shows: that the process starts, then the report on the running parts. `Clone` shares it.
+#[derive(Clone, Debug, Default)]
+pub struct Stage {
+    report: Arc<OnceLock<Report>>,
+}
+
+impl Stage {
+    /// From now on this is shown.
+    pub fn set(&self, report: Report) {
+        // There is one start; a second report would be the same.
+        self.report.set(report).ok();
+    }
+}
+
+impl StatusSource for Stage {
+    fn ready(&self) -> Result<(), Vec<String>> {
+        match self.report.get() {
+            Some(report) => report.ready(),
+            None => Err(vec!["starting: waiting for the brokers".to_owned()]),
+        }
+    }
+
+    fn status(&self) -> StatusReport {
+        self.report.get().map_or_else(
+            || StatusReport {
+                version: env!("CARGO_PKG_VERSION"),
+                state: "starting",
+                not_ready: self.ready().err().unwrap_or_default(),
+                ..StatusReport::default()
+            },
+            StatusSource::status,
+        )
+    }
+
+    fn moment(&self) -> Moment {
+        self.report.get().map_or_else(Moment::default, StatusSource::moment)
+    }
+}
+
+/// Reads the state off the running parts. `Clone` shares it.
+#[derive(Clone)]
+pub struct Report {
+    parts: Arc<Parts>,
+}
+
+struct Parts {
+    clock: SharedClock,
+    started: Duration,
+    metrics: Metrics,
+    cache: Cache,
+    enricher: Enricher,
+    gauge: Gauge,
+    source: Option<Arc<SourceStatus>>,
+    draining: AtomicBool,
+    stop: Stop,
+    plain: StatusReport,
+}
+
+impl std::fmt::Debug for Report {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Report").finish_non_exhaustive()
+    }
+}
+
+impl Report {
+    /// A report on these parts. `source` is absent where records do not come from Kafka.
+    pub fn new(
+        config: &Config,
+        engine: &Engine,
+        enricher: Enricher,
+        gauge: Gauge,
+        source: Option<Arc<SourceStatus>>,
+        stop: Stop,
+    ) -> Self {
+        let plain = StatusReport {
+            version: env!("CARGO_PKG_VERSION"),
+            group: config.kafka.group_id.clone(),
+            input: config.kafka.topics.clone(),
+            output: config.kafka.output_topic.clone(),
+            guarantee: "at_least_once",
+            order: match config.pipeline.order {
+                Order::Key => "key",
+                Order::Partition => "partition",
+            },
+            deadline_ms: u64::try_from(config.pipeline.deadline.as_millis()).unwrap_or(u64::MAX),
+            park_bytes_limit: config.pipeline.park_bytes,
+            ..StatusReport::default()
+        };
+        let parts = Parts {
+            started: engine.clock.monotonic(),
+            clock: Arc::clone(&engine.clock),
+            metrics: engine.metrics.clone(),
+            cache: engine.cache.clone(),
+            enricher,
+            gauge,
+            source,
+            draining: AtomicBool::new(false),
+            stop,
+            plain,
+        };
+        Self { parts: Arc::new(parts) }
+    }
+
+    /// From now on the process is not ready: it drains.
+    pub fn set_draining(&self) {
+        self.parts.draining.store(true, Ordering::Relaxed);
+    }
+
+    fn is_draining(&self) -> bool {
+        self.parts.draining.load(Ordering::Relaxed) || self.parts.stop.is_wanted()
+    }
+
+    fn provider(&self, status: &ProviderStatus, calls: &BTreeMap<(&'static str, &'static str), u64>) -> ProviderReport {
+        let name = status.provider.as_str();
+        let used_up = status.windows.iter().any(|window| window.used + window.reserved >= window.limit);
+        let state = match (status.closed, status.paused_until, status.circuit) {
+            (Some(reason), _, _) => format!("off: {}", reason.as_str()),
+            (None, Some(_), _) => "paused by the provider".to_owned(),
+            (None, None, BreakerState::Open) => "circuit open".to_owned(),
+            (None, None, BreakerState::HalfOpen) => "circuit half-open".to_owned(),
+            (None, None, BreakerState::Closed) if used_up && status.waiting > 0 => "quota used up".to_owned(),
+            (None, None, BreakerState::Closed) => "ok".to_owned(),
+        };
+        let windows = status.windows.iter().map(|window| WindowReport {
+            window: window.span.as_str(),
+            limit: window.limit,
+            used: window.used,
+            reserved: window.reserved,
+            resets_at: window.resets_at.and_then(rfc3339),
+        });
+        ProviderReport {
+            provider: name,
+            state,
+            calls: calls.iter().filter(|((of, _), _)| *of == name).map(|((_, how), n)| (*how, *n)).collect(),
+            in_flight: status.in_flight,
+            waiting: status.waiting,
+            circuit: status.circuit.as_str(),
+            paused_until: status.paused_until.and_then(rfc3339),
+            budget: windows.collect(),
+        }
+    }
+}
+
+fn rfc3339(wall_ms: i64) -> Option<String> {
+    jiff::Timestamp::from_millisecond(wall_ms).ok().map(|at| format!("{at:.0}"))
+}
+
+impl StatusSource for Report {
+    fn ready(&self) -> Result<(), Vec<String>> {
+        let mut reasons = Vec::new();
+        if self.is_draining() {
+            reasons.push("draining".to_owned());
+        }
+        if let Some(text) = self.parts.gauge.failure() {
+            reasons.push(text);
+        }
+        if let Some(source) = &self.parts.source {
+            let away = source.unreachable_for();
+            if away > PATIENCE {
+                reasons.push(format!("no broker in reach for {} s", away.as_secs()));
+            } else if !source.joined() && !self.is_draining() {
+                reasons.push("the consumer group has not been joined yet".to_owned());
+            }
+        }
+        if reasons.is_empty() { Ok(()) } else { Err(reasons) }
+    }
+
+    fn status(&self) -> StatusReport {
+        let parts = &self.parts;
+        let ready = self.ready();
+        let summary = parts.metrics.summary();
+        let (counts, moving) = (parts.enricher.counts(), parts.gauge.moving());
+        let [parked_events, parked_bytes, owed_events, owed_bytes] = parts.metrics.held_sum();
+        let partitions: Vec<PartitionReport> = parts
+            .source
+            .iter()
+            .flat_map(|source| source.partitions())
+            .map(|p| PartitionReport { topic: p.topic.to_string(), partition: p.partition, lag: p.lag })
+            .collect();
+        let providers = parts.enricher.providers();
+        StatusReport {
+            uptime_s: parts.clock.monotonic().saturating_sub(parts.started).as_secs(),
+            state: if self.is_draining() {
+                "draining"
+            } else if ready.is_ok() {
+                "running"
+            } else {
+                "starting"
+            },
+            ready: ready.is_ok(),
+            not_ready: ready.err().unwrap_or_default(),
+            lag: partitions.iter().filter_map(|partition| partition.lag).sum(),
+            partitions,
+            events_in: summary.consumed,
+            events_out: summary.produced.values().sum(),
+            by_status: summary.produced,
+            by_disposition: summary.dispositions,
+            by_kind: summary.extracted,
+            suppressed: summary.suppressed,
+            cache: summary.cache,
+            cache_entries: parts.cache.len(),
+            cache_bytes: parts.cache.weight(),
+            latency_p50_s: summary.latency.0,
+            latency_p99_s: summary.latency.1,
+            providers: providers.iter().map(|status| self.provider(status, &summary.calls)).collect(),
+            waiting_indicators: counts.waiting,
+            outranked_indicators: counts.outranked,
+            parked_events,
+            parked_bytes,
+            owed_events,
+            owed_bytes,
+            late: summary.late,
+            late_failed: moving.late_failed,
+            in_flight_records: moving.records,
+            in_flight_bytes: moving.bytes,
+            dead_letters: summary.dead_letters,
+            skipped_finished: moving.skipped,
+            ..parts.plain.clone()
+        }
+    }
+
+    fn moment(&self) -> Moment {
+        let parts = &self.parts;
+        for status in parts.enricher.providers() {
+            for window in &status.windows {
+                let name = window.span.as_str();
+                parts.metrics.budget(status.provider, name, "limit", window.limit);
+                parts.metrics.budget(status.provider, name, "used", window.used);
+                parts.metrics.budget(status.provider, name, "reserved", window.reserved);
+            }
+            let circuit = match (status.closed, status.circuit) {
+                (Some(_), _) => 3,
+                (None, BreakerState::Open) => 2,
+                (None, BreakerState::HalfOpen) => 1,
+                (None, BreakerState::Closed) => 0,
+            };
+            parts.metrics.circuit(status.provider, circuit);
+        }
+        if let Some(source) = &parts.source {
+            let known = source.partitions().into_iter().filter_map(|partition| {
+                let lag = i64::try_from(partition.lag?).unwrap_or(i64::MAX);
+                Some((partition.topic.to_string(), partition.partition, lag))
+            });
+            parts.metrics.lag(known);
+        }
+        let (counts, moving) = (parts.enricher.counts(), parts.gauge.moving());
+        Moment {
+            waiting: counts.waiting,
+            outranked: counts.outranked,
+            in_flight_records: moving.records,
+            in_flight_bytes: moving.bytes,
+            cache_bytes: parts.cache.weight(),
+            cache_entries: parts.cache.len(),
+            uptime: parts.clock.monotonic().saturating_sub(parts.started).as_secs_f64(),
+        }
+    }
+}

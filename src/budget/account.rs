@@ -1,0 +1,205 @@
+//! The account of one window of a quota: what is spent, what is reserved, and its pace.
+
+use std::time::Duration;
+
+use crate::budget::{
+    Pace, Span, Urgency, Window, WindowAccount,
+    calendar::{Calendar, Unit, distance},
+    pace::Pacer,
+    sliding::Sliding,
+};
+
+/// One reading of the clocks.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Now {
+    pub(super) monotonic: Duration,
+    pub(super) wall_ms: i64,
+}
+
+/// One window and what is spent of it.
+#[derive(Debug)]
+pub(super) struct Account {
+    window: Window,
+    reserved: u64,
+    book: Book,
+    /// `None`: first come, first served.
+    pacer: Option<Pacer>,
+}
+
+#[derive(Debug)]
+enum Book {
+    Sliding(Sliding),
+    Calendar(Calendar),
+}
+
+impl Account {
+    /// An account with nothing spent.
+    pub(super) fn new(window: Window, pace: Pace, reserve: f64, now: Now) -> Self {
+        let book = match (window.span.sliding(), window.span) {
+            (Some(length), _) => Book::Sliding(Sliding::new(length, window.limit)),
+            (None, Span::Month) => Book::Calendar(Calendar::new(Unit::Month, now.wall_ms)),
+            (None, Span::Second | Span::Minute | Span::Hour | Span::Day) => {
+                Book::Calendar(Calendar::new(Unit::Day, now.wall_ms))
+            }
+        };
+        let mut account = Self { window, reserved: reserved(window.limit, reserve), book, pacer: None };
+        let is_long = match window.span {
+            Span::Second | Span::Minute => false,
+            Span::Hour | Span::Day | Span::Month => true,
+        };
+        if is_long && pace == Pace::Even {
+            account.pacer = Some(account.fresh_pacer());
+        }
+        account
+    }
+
+    fn fresh_pacer(&self) -> Pacer {
+        let length = match &self.book {
+            Book::Sliding(_) => self.window.span.sliding().unwrap_or_default(),
+            Book::Calendar(calendar) => calendar.length(),
+        };
+        Pacer::new(self.window.limit, self.reserved, length)
+    }
+
+    /// Brings the account up to date; to be called before anything else with the same reading.
+    pub(super) fn advance(&mut self, now: Now) {
+        let starts_anew = match &mut self.book {
+            Book::Sliding(sliding) => {
+                sliding.advance(now.monotonic);
+                false
+            }
+            Book::Calendar(calendar) => calendar.advance(now.wall_ms),
+        };
+        if starts_anew && self.pacer.is_some() {
+            self.pacer = Some(self.fresh_pacer());
+        }
+    }
+
+    /// Monotonic time from which `cost` units are admitted if nothing else is; `now` where they are already,
+    /// `Duration::MAX` where they never will be.
+    pub(super) fn admits_at(&self, cost: u32, urgency: Urgency, now: Now) -> Duration {
+        let Some(most) = self.allowance(cost, urgency).checked_sub(u64::from(cost)) else { return Duration::MAX };
+        let room = match &self.book {
+            Book::Sliding(sliding) => sliding.falls_to(most, now.monotonic),
+            Book::Calendar(calendar) if calendar.used() <= most => now.monotonic,
+            Book::Calendar(calendar) => now.monotonic.saturating_add(distance(now.wall_ms, calendar.end())),
+        };
+        room.max(self.paced_until(cost, urgency, now))
+    }
+
+    fn paced_until(&self, cost: u32, urgency: Urgency, now: Now) -> Duration {
+        let Some(pacer) = &self.pacer else { return now.monotonic };
+        pacer.admits_at(cost, urgency, now.monotonic).min(self.unpaced_from(now))
+    }
+
+    /// From when on what is left of the window is first come, first served.
+    fn unpaced_from(&self, now: Now) -> Duration {
+        match &self.book {
+            Book::Sliding(_) => Duration::MAX,
+            Book::Calendar(calendar) => now.monotonic.saturating_add(distance(now.wall_ms, calendar.last_tenth())),
+        }
+    }
+
+    /// Books `cost` units that have been admitted for now.
+    pub(super) fn book(&mut self, cost: u32, now: Now) {
+        let is_paced = self.unpaced_from(now) > now.monotonic;
+        match &mut self.book {
+            Book::Sliding(sliding) => sliding.book(u64::from(cost), now.monotonic),
+            Book::Calendar(calendar) => calendar.book(u64::from(cost)),
+        }
+        if let Some(pacer) = self.pacer.as_ref().filter(|_| is_paced) {
+            pacer.book(cost, now.monotonic);
+        }
+    }
+
+    /// Counts units as spent until no more than `remaining` are left.
+    pub(super) fn lower(&mut self, remaining: u64, now: Now) {
+        let excess = self.window.limit.saturating_sub(self.used()).saturating_sub(remaining);
+        if excess > 0 {
+            match &mut self.book {
+                Book::Sliding(sliding) => sliding.book(excess, now.monotonic),
+                Book::Calendar(calendar) => calendar.book(excess),
+            }
+        }
+    }
+
+    /// How many units can start from now until `within` later.
+    pub(super) fn capacity(&self, within: Duration, urgency: Urgency, now: Now) -> u64 {
+        let allowance = self.allowance(1, urgency);
+        let room = match &self.book {
+            Book::Sliding(sliding) => sliding.capacity(allowance, within, now.monotonic),
+            Book::Calendar(calendar) => calendar.capacity(allowance, within, now.wall_ms),
+        };
+        match &self.pacer {
+            Some(pacer) if now.monotonic.saturating_add(within) < self.unpaced_from(now) => {
+                room.min(pacer.capacity(within, urgency, now.monotonic))
+            }
+            Some(_) | None => room,
+        }
+    }
+
+    pub(super) const fn span(&self) -> Span {
+        self.window.span
+    }
+
+    pub(super) fn snapshot(&self) -> WindowAccount {
+        let resets_at = match &self.book {
+            Book::Sliding(_) => None,
+            Book::Calendar(calendar) => Some(calendar.end()),
+        };
+        let Window { limit, span } = self.window;
+        WindowAccount { span, limit, used: self.used(), reserved: self.reserved, resets_at }
+    }
+
+    const fn used(&self) -> u64 {
+        match &self.book {
+            Book::Sliding(sliding) => sliding.used(),
+            Book::Calendar(calendar) => calendar.used(),
+        }
+    }
+
+    /// Units that may be spent at any time, for a call of `cost`. A call that costs more than ordinary work may spend could
+    /// never be made; it may use the reserve.
+    fn allowance(&self, cost: u32, urgency: Urgency) -> u64 {
+        match urgency {
+            Urgency::Urgent => self.window.limit,
+            Urgency::Ordinary => (self.window.limit - self.reserved).max(u64::from(cost)).min(self.window.limit),
+        }
+    }
+}
+
+/// The reserved part of a limit: rounded up, but never the last unit.
+fn reserved(limit: u64, reserve: f64) -> u64 {
+    // Below 2^32, so exact as a float; shares like 0.1 are not, which must not round a whole number up.
+    #[expect(clippy::cast_precision_loss, reason = "limits are below 2^32")]
+    let units = (limit as f64 * reserve - 1e-6).ceil();
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates, and no number becomes 0")]
+    let units = units as u64;
+    units.min(limit - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reserve_is_rounded_up_but_leaves_one() {
+        let rows = [
+            (1, 0.2, 0),
+            (2, 0.2, 1),
+            (4, 0.2, 1),
+            (5, 0.2, 1),
+            (6, 0.2, 2),
+            (500, 0.2, 100),
+            (15_500, 0.1, 1_550),
+            (10, 0.0, 0),
+            (10, 0.9, 9),
+            (10, 1.0, 9),
+            (10, f64::NAN, 0),
+            (10, -1.0, 0),
+        ];
+        for (limit, reserve, expected) in rows {
+            assert_eq!(reserved(limit, reserve), expected, "{limit} * {reserve}");
+        }
+    }
+}

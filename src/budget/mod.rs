@@ -1,0 +1,147 @@
+//! Budgets: the running account of a provider's quota.
+//!
+//! Guarantees, for calls admitted by one [`Budget`]:
+//! - in any span of a second, a minute or an hour at most the limit starts, with a little slack for the network; in a
+//!   calendar day or month (UTC) at most the limit starts;
+//! - a call is admitted by all windows or by none;
+//! - a refusal says when the same call would be admitted if nobody else came;
+//! - of every limit a share is left to urgent work: rounded up, but ordinary work keeps at least one unit (of 4 units a
+//!   fifth is one, so ordinary work spends 3; of 1 unit it spends 1);
+//! - windows of an hour and longer are spent evenly unless told otherwise: a tenth at once, the rest as it accrues. In the
+//!   last tenth of a calendar window what is left of it is no longer held back.
+
+mod account;
+mod calendar;
+mod pace;
+mod quota;
+mod sliding;
+
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+pub use quota::{Pace, Quota, QuotaError, Span, Window};
+
+use crate::{
+    budget::account::{Account, Now},
+    model::SharedClock,
+};
+
+/// Who asks; a share of every quota is kept for urgent work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Urgency {
+    /// The stream.
+    Ordinary,
+    /// Events of high severity, analysts.
+    Urgent,
+}
+
+/// A refused admission.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exhausted {
+    /// Monotonic time of the clock at which it is admitted if nothing else is before; `Duration::MAX` where the call costs
+    /// more than a window allows.
+    pub retry_at: Duration,
+}
+
+/// The state of one window, for people and metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WindowAccount {
+    /// Which window.
+    pub span: Span,
+    /// Units allowed.
+    pub limit: u64,
+    /// Units spent.
+    pub used: u64,
+    /// Units kept for urgent work.
+    pub reserved: u64,
+    /// When a calendar window ends, milliseconds since the epoch; `None` for the sliding ones.
+    pub resets_at: Option<i64>,
+}
+
+/// The account of one provider. Shared; all methods take `&self` and never block for long.
+#[derive(Debug)]
+pub struct Budget {
+    clock: SharedClock,
+    accounts: Mutex<Vec<Account>>,
+}
+
+impl Budget {
+    /// An account with nothing spent. `pace` is that of windows of an hour and longer (`None`: even); `reserve` the share
+    /// that is left to urgent work, 0.0..=0.9.
+    pub fn new(quota: Quota, pace: Option<Pace>, reserve: f64, clock: SharedClock) -> Self {
+        let now = read(&clock);
+        let (pace, reserve) = (pace.unwrap_or(Pace::Even), reserve.clamp(0.0, 0.9));
+        let accounts = quota.windows().iter().map(|window| Account::new(*window, pace, reserve, now)).collect();
+        Self { clock, accounts: Mutex::new(accounts) }
+    }
+
+    /// Admits a call of `cost` units by all windows, or by none. A call that costs nothing is always admitted.
+    pub fn try_acquire(&self, cost: u32, urgency: Urgency) -> Result<(), Exhausted> {
+        self.with(|accounts, now| {
+            let retry_at = admits_at(accounts, cost, urgency, now);
+            if retry_at > now.monotonic {
+                return Err(Exhausted { retry_at });
+            }
+            for account in accounts {
+                account.book(cost, now);
+            }
+            Ok(())
+        })
+    }
+
+    /// When a call of cost 1 is admitted, monotonic; `None` where it is now.
+    pub fn exhausted_until(&self, urgency: Urgency) -> Option<Duration> {
+        self.with(|accounts, now| {
+            Some(admits_at(accounts, 1, urgency, now)).filter(|retry_at| *retry_at > now.monotonic)
+        })
+    }
+
+    /// How many calls of cost 1 could start from now until `within` from now, if nothing else is spent. Never too few;
+    /// exact for a single window, else what the tightest of them allows.
+    pub fn capacity_within(&self, within: Duration, urgency: Urgency) -> u64 {
+        self.with(|accounts, now| {
+            accounts.iter().map(|account| account.capacity(within, urgency, now)).min().unwrap_or(u64::MAX)
+        })
+    }
+
+    /// The provider says that `remaining` units are left of its window of this span: others may share the key. Lowers what
+    /// is left, never raises it. Without effect where the quota has no such window.
+    pub fn correct(&self, span: Span, remaining: u64) {
+        self.with(|accounts, now| {
+            for account in accounts.iter_mut().filter(|account| account.span() == span) {
+                account.lower(remaining, now);
+            }
+        });
+    }
+
+    /// The state of every window, shortest first.
+    pub fn snapshot(&self) -> Vec<WindowAccount> {
+        self.with(|accounts, _| accounts.iter().map(Account::snapshot).collect())
+    }
+
+    /// Runs a step on accounts that are up to date with one reading of the clocks.
+    fn with<T>(&self, step: impl FnOnce(&mut [Account], Now) -> T) -> T {
+        let mut accounts = self.accounts.lock();
+        // Read under the lock, so that the readings come in order.
+        let now = read(&self.clock);
+        for account in accounts.iter_mut() {
+            account.advance(now);
+        }
+        step(&mut accounts, now)
+    }
+}
+
+fn read(clock: &SharedClock) -> Now {
+    Now { monotonic: clock.monotonic(), wall_ms: clock.wall_ms() }
+}
+
+fn admits_at(accounts: &[Account], cost: u32, urgency: Urgency, now: Now) -> Duration {
+    if cost == 0 {
+        return now.monotonic;
+    }
+    accounts.iter().map(|account| account.admits_at(cost, urgency, now)).max().unwrap_or(now.monotonic)
+}
+
+#[cfg(test)]
+mod tests;

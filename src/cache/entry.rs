@@ -1,0 +1,129 @@
+//! One cached assessment, rendered.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use moka::Expiry;
+
+use crate::{
+    annotate::Fragment,
+    cache::{Config, time_to_live},
+    model::{Assessment, Indicator, SharedClock, VerdictKind},
+};
+
+/// An assessment with its rendered fragment and the end of life of each of its sources. Immutable.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    assessment: Assessment,
+    fragment: Fragment,
+    /// Monotonic end of life of each source, parallel to `assessment.sources`.
+    expires: Vec<Duration>,
+    fresh_until: Duration,
+    /// Whether any provider knows the indicator; kept here so that the hot path need not look at the sources.
+    known: bool,
+}
+
+impl Entry {
+    /// Renders an assessment. `expires` is parallel to its sources, in monotonic time.
+    pub fn new(indicator: &Indicator, assessment: Assessment, expires: Vec<Duration>) -> Self {
+        let fresh_until = expires.iter().copied().min().unwrap_or(Duration::MAX);
+        let fragment = Fragment::new(indicator, &assessment);
+        let known = assessment
+            .verdicts()
+            .any(|source| source.answer.verdict().is_some_and(|verdict| verdict.kind != VerdictKind::NotFound));
+        Self { assessment, fragment, expires, fresh_until, known }
+    }
+
+    /// Renders an assessment whose answers were all given at `now`.
+    pub fn of_now(indicator: &Indicator, assessment: Assessment, now: Duration, config: &Config) -> Self {
+        let expires = assessment
+            .sources
+            .iter()
+            .map(|source| time_to_live(&source.answer, config).map_or(Duration::MAX, |lives| now.saturating_add(lives)))
+            .collect();
+        Self::new(indicator, assessment, expires)
+    }
+
+    /// The assessment.
+    pub fn assessment(&self) -> &Assessment {
+        &self.assessment
+    }
+
+    /// The rendered fragment.
+    pub fn fragment(&self) -> &Fragment {
+        &self.fragment
+    }
+
+    /// Monotonic time until which nothing has to be asked.
+    pub fn fresh_until(&self) -> Duration {
+        self.fresh_until
+    }
+
+    /// Monotonic end of life of each source, parallel to the assessment's sources.
+    pub fn expires(&self) -> &[Duration] {
+        &self.expires
+    }
+
+    /// Whether any provider said found or clean.
+    pub fn is_known(&self) -> bool {
+        self.known
+    }
+
+    /// Whether any provider has answered.
+    pub fn has_verdict(&self) -> bool {
+        self.assessment.verdicts().next().is_some()
+    }
+
+    /// Bytes that this entry keeps alive, roughly.
+    pub fn weight(&self) -> usize {
+        const FIXED: usize = 320;
+        const PER_SOURCE: usize = 360;
+        FIXED + self.assessment.sources.len() * PER_SOURCE + self.fragment.weight()
+    }
+
+    /// Whether every verdict that has expired by now says so.
+    pub(super) fn is_marked(&self, now: Duration) -> bool {
+        let mut sources = self.assessment.sources.iter().zip(&self.expires);
+        sources.all(|(source, expires)| *expires > now || source.stale || source.answer.verdict().is_none())
+    }
+
+    /// The same with its expired verdicts marked.
+    pub(super) fn marked_stale(&self, indicator: &Indicator, now: Duration) -> Self {
+        let mut assessment = self.assessment.clone();
+        for (source, expires) in assessment.sources.iter_mut().zip(&self.expires) {
+            source.stale = source.stale || (*expires <= now && source.answer.verdict().is_some());
+        }
+        Self::new(indicator, assessment, self.expires.clone())
+    }
+}
+
+/// Frees the memory of entries that can no longer be shown.
+pub(super) struct Lifetime {
+    pub(super) clock: SharedClock,
+    pub(super) stale_for: Duration,
+}
+
+impl Lifetime {
+    fn left(&self, entry: &Entry) -> Option<Duration> {
+        let end = entry.fresh_until.checked_add(self.stale_for)?;
+        Some(end.saturating_sub(self.clock.monotonic()))
+    }
+}
+
+impl Expiry<Indicator, Arc<Entry>> for Lifetime {
+    fn expire_after_create(&self, _key: &Indicator, entry: &Arc<Entry>, _now: Instant) -> Option<Duration> {
+        self.left(entry)
+    }
+
+    fn expire_after_update(
+        &self,
+        _key: &Indicator,
+        entry: &Arc<Entry>,
+        _now: Instant,
+        _left: Option<Duration>,
+    ) -> Option<Duration> {
+        self.left(entry)
+    }
+}

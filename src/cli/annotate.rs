@@ -1,0 +1,65 @@
+//! `sidelight annotate`: lines in, annotated lines out, with the same engine as the daemon.
+
+use std::{
+    io::{self, BufWriter},
+    path::PathBuf,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use crate::{
+    app::Engine,
+    cli::{ConfigArgs, Outcome, input, load_and_log, say},
+    model::SystemClock,
+    pipeline::{Order, Sink},
+    stdio::{LineSink, feed},
+};
+
+/// Arguments of `annotate`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Files; standard input where there is none.
+    #[arg(value_name = "FILE")]
+    files: Vec<PathBuf>,
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// Longest wait of a line for its indicators, seconds. Lines whose answers cannot come (a used-up quota) do not wait.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60.0)]
+    wait: f64,
+}
+
+pub(super) fn run(args: &Args) -> Outcome {
+    let mut config = load_and_log(&args.config.config)?;
+    config.pipeline.order = Order::Partition;
+    config.pipeline.deadline = Duration::try_from_secs_f64(args.wait.max(0.0)).unwrap_or(Duration::MAX);
+    // Order is the input's, so a line that waits holds all behind it: they need room.
+    config.pipeline.park_bytes = config.pipeline.park_bytes.max(256 << 20);
+    config.pipeline.shards = 1;
+    let (engine, pipeline) = Engine::build(&config, SystemClock::shared())?;
+    let mut input = input::open(&args.files)?;
+    let out = BufWriter::with_capacity(1 << 18, io::stdout());
+    let sink = Arc::new(LineSink::new(Box::new(out), pipeline.delivered()));
+    let running = pipeline.spawn(Arc::clone(&sink) as Arc<dyn Sink>)?;
+    let gauge = running.gauge();
+    let bar = input.bar.clone();
+    let mut intake = running.intake();
+    let fed = feed(&mut *input.reader, &mut intake, &mut |bytes| bar.inc(bytes));
+    while gauge.moving().records > 0 && gauge.failure().is_none() {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    running.drain(Duration::from_secs(10));
+    let failure = gauge.failure();
+    let flushed = sink.flush();
+    engine.shutdown();
+    input.bar.finish_and_clear();
+    if let Some(text) = failure {
+        return Err(anyhow::anyhow!(text).into());
+    }
+    flushed?;
+    let lines = fed?;
+    let incomplete = lines.saturating_sub(sink.tally().complete.load(Ordering::Relaxed));
+    if incomplete > 0 {
+        say(&format!("{incomplete} of {lines} lines left without a complete assessment; each says why"));
+    }
+    Ok(())
+}

@@ -1,0 +1,507 @@
+//! The state of all flights and desks: synchronous, time as a parameter, no I/O.
+//!
+//! A finished flight goes to the cache before it leaves the board, and [`Board::ask`] looks into the cache again under the same lock: an
+//! indicator is always in one of the two, so no second call starts in between.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
+
+use crate::{
+    budget::Urgency,
+    cache::{Cache, Entry, Hit, time_to_live},
+    enrich::{
+        Asked, Notice, Parts,
+        desk::{Desk, Dice, Idle, pause_after_refusals, retry_after},
+        flight::{Flight, Slot, SlotState},
+        queue::Place,
+        worth::{Sighting, often, worth},
+    },
+    model::{Answer, FailReason, Indicator, Reason, Source, Verdict},
+    provider::{Effect, LookupError},
+    score,
+};
+
+/// A snapshot of a waiting flight is shown for this long before it is made anew.
+const SNAPSHOT_LIVES: Duration = Duration::from_secs(1);
+
+/// What has to be done outside the lock after a step.
+#[derive(Default)]
+pub(super) struct Effects {
+    pub(super) notices: Vec<(u64, Notice)>,
+    /// Dispatchers to wake, a bit each.
+    pub(super) wake: u64,
+}
+
+/// Numbers of the enricher.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Indicators on their way to an assessment.
+    pub waiting: usize,
+    /// Calls under way.
+    pub in_flight: usize,
+    /// Indicators that fell out of the waiting set, since the start.
+    pub outranked: u64,
+}
+
+/// What became of a call; for the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Finished {
+    Answered,
+    Paused(Duration),
+    Disabled(FailReason),
+    Failed(FailReason),
+}
+
+pub(super) struct Board {
+    pub(super) desks: Vec<Desk>,
+    pub(super) flights: HashMap<Indicator, Flight, foldhash::fast::RandomState>,
+    /// All flights by place; the last is the one that is worth least.
+    ranks: BTreeMap<Place, Indicator>,
+    seq: u64,
+    max_waiting: usize,
+    deadline: Duration,
+    late_for: Duration,
+    score: score::Config,
+    cache: Cache,
+    cache_config: crate::cache::Config,
+    dice: Dice,
+    effects: Effects,
+    outranked: u64,
+}
+
+impl Board {
+    pub(super) fn new(parts: Parts) -> Self {
+        Self {
+            desks: parts.providers.into_iter().map(Desk::new).collect(),
+            flights: HashMap::default(),
+            ranks: BTreeMap::new(),
+            seq: 0,
+            max_waiting: parts.config.max_waiting.max(1),
+            deadline: parts.deadline,
+            late_for: parts.late_for,
+            score: parts.score,
+            cache: parts.cache,
+            cache_config: parts.cache_config,
+            dice: Dice::new(parts.seed),
+            effects: Effects::default(),
+            outranked: 0,
+        }
+    }
+
+    pub(super) fn take_effects(&mut self) -> Effects {
+        std::mem::take(&mut self.effects)
+    }
+
+    pub(super) fn counts(&self) -> Counts {
+        Counts {
+            waiting: self.flights.len(),
+            in_flight: self.desks.iter().map(|desk| desk.in_flight).sum(),
+            outranked: self.outranked,
+        }
+    }
+
+    // === asking ===
+
+    pub(super) fn ask(
+        &mut self,
+        asked: &Indicator,
+        prior: Option<&Entry>,
+        sighting: Sighting,
+        listener: Option<usize>,
+        now: Duration,
+        wall_ms: i64,
+    ) -> Asked {
+        let bit = listener.filter(|index| *index < 64).map_or(0, |index| 1u64 << index);
+        if let Some(entry) = self.snapshot(asked, now, wall_ms) {
+            self.sighted_again(asked, sighting, now);
+            let (desks, deadline) = (&self.desks, self.deadline);
+            let hopeful = self.flights.get_mut(asked).is_some_and(|flight| {
+                flight.listeners |= bit;
+                let hopeful = is_hopeful(flight, desks, now, deadline);
+                flight.hopeful |= hopeful;
+                hopeful
+            });
+            return Asked { entry, hopeful, open: true, joined: true };
+        }
+        if let Hit::Fresh(entry) = self.cache.get(asked.borrowed(), now) {
+            return Asked { entry, hopeful: false, open: false, joined: false };
+        }
+        self.take_off(asked.clone(), prior, sighting, bit, now, wall_ms)
+    }
+
+    /// A waiting indicator moves up when it is seen in a better place, or often.
+    fn sighted_again(&mut self, indicator: &Indicator, sighting: Sighting, now: Duration) {
+        let Some(flight) = self.flights.get_mut(indicator) else { return };
+        flight.sightings = flight.sightings.saturating_add(1);
+        flight.points = flight.points.max(worth(indicator.kind, sighting));
+        let place = flight.place.worth_now(flight.points + often(flight.sightings));
+        if place.worth() <= flight.place.worth() {
+            return;
+        }
+        for slot in &flight.slots {
+            if let (SlotState::Waiting { not_before, .. }, Some(desk)) =
+                (&slot.state, self.desks.get_mut(slot.provider))
+            {
+                desk.queue.remove(flight.place, *not_before);
+                desk.queue.push(place, indicator.clone(), *not_before, now);
+            }
+        }
+        self.ranks.remove(&flight.place);
+        self.ranks.insert(place, indicator.clone());
+        flight.place = place;
+    }
+
+    /// Starts a flight.
+    fn take_off(
+        &mut self,
+        indicator: Indicator,
+        prior: Option<&Entry>,
+        sighting: Sighting,
+        listeners: u64,
+        now: Duration,
+        wall_ms: i64,
+    ) -> Asked {
+        let points = worth(indicator.kind, sighting);
+        let place = Place::new(points, self.seq);
+        self.seq += 1;
+        let slots = self.slots(&indicator, prior, now);
+        let mut flight =
+            Flight { slots, place, points, sightings: 1, listeners, started: now, hopeful: false, snapshot: None };
+        if !flight.is_open() {
+            let entry = self.entry(&indicator, &flight, now, wall_ms);
+            self.keep(&indicator, &entry, now);
+            return Asked { entry, hopeful: false, open: false, joined: false };
+        }
+        if self.flights.len() >= self.max_waiting && !self.make_room(points, now, wall_ms) {
+            self.outranked += 1;
+            give_up(&mut flight, Reason::Outranked);
+            let entry = self.entry(&indicator, &flight, now, wall_ms);
+            return Asked { entry, hopeful: false, open: false, joined: false };
+        }
+        let deadline = self.deadline;
+        flight.hopeful = flight.slots.iter().any(|slot| {
+            matches!(slot.state, SlotState::Waiting { .. })
+                && self.desks.get(slot.provider).is_some_and(|desk| desk.is_hopeful(now, deadline))
+        });
+        for slot in &flight.slots {
+            if let (SlotState::Waiting { not_before, .. }, Some(desk)) =
+                (&slot.state, self.desks.get_mut(slot.provider))
+            {
+                desk.queue.push(place, indicator.clone(), *not_before, now);
+                self.effects.wake |= 1 << slot.provider;
+            }
+        }
+        let hopeful = flight.hopeful;
+        let entry = self.entry(&indicator, &flight, now, wall_ms);
+        flight.snapshot = Some((now, Arc::clone(&entry)));
+        self.ranks.insert(place, indicator.clone());
+        self.flights.insert(indicator, flight);
+        Asked { entry, hopeful, open: true, joined: false }
+    }
+
+    fn slots(&self, indicator: &Indicator, prior: Option<&Entry>, now: Duration) -> Vec<Slot> {
+        let responsible = self.desks.iter().enumerate().filter(|(_, desk)| desk.provider.supports(indicator.kind));
+        responsible
+            .map(|(provider, desk)| {
+                let known = prior.and_then(|entry| verdict_of(entry, desk));
+                match (known, desk.closed) {
+                    (Some((verdict, expires)), _) if expires > now => {
+                        Slot { provider, state: SlotState::Answered { verdict, expires }, old: None }
+                    }
+                    (old, Some(reason)) => {
+                        let state = SlotState::Over { answer: Answer::Skipped { reason } };
+                        Slot { provider, state, old: old.map(|(verdict, _)| verdict) }
+                    }
+                    (old, None) => {
+                        let state = SlotState::Waiting { not_before: now, attempts: 0, last: None };
+                        Slot { provider, state, old: old.map(|(verdict, _)| verdict) }
+                    }
+                }
+            })
+            .collect()
+    }
+
+    /// Drops the flight that is worth least, if that is less than `points`. Flights with a call under way stay: the call is paid.
+    fn make_room(&mut self, points: u32, now: Duration, wall_ms: i64) -> bool {
+        const LOOKED_AT: usize = 256;
+        let victim = self.ranks.iter().rev().take(LOOKED_AT).take_while(|(place, _)| place.worth() < points).find_map(
+            |(_, indicator)| {
+                self.flights.get(indicator).is_some_and(|flight| !flight.is_calling()).then(|| indicator.clone())
+            },
+        );
+        let Some(victim) = victim else { return false };
+        if let Some(flight) = self.flights.get_mut(&victim) {
+            for slot in &flight.slots {
+                if let (SlotState::Waiting { not_before, .. }, Some(desk)) =
+                    (&slot.state, self.desks.get_mut(slot.provider))
+                {
+                    desk.queue.remove(flight.place, *not_before);
+                }
+            }
+            give_up(flight, Reason::Outranked);
+        }
+        self.outranked += 1;
+        self.land(&victim, now, wall_ms);
+        true
+    }
+
+    // === calls ===
+
+    /// Whether a call of this provider may be tried now, apart from budget and call slots.
+    pub(super) fn peek(&mut self, provider: usize, now: Duration) -> Result<(), Idle> {
+        self.desks.get_mut(provider).map_or(Err(Idle::UntilWoken), |desk| desk.may_call(now))
+    }
+
+    /// Takes the best waiting indicator of a provider, paid from its budget.
+    pub(super) fn take(&mut self, provider: usize, now: Duration) -> Result<Indicator, Idle> {
+        let Some(desk) = self.desks.get_mut(provider) else { return Err(Idle::UntilWoken) };
+        desk.may_call(now)?;
+        let urgent = desk.queue.best().is_some_and(|place| place.worth() >= 1_000);
+        let urgency = if urgent { Urgency::Urgent } else { Urgency::Ordinary };
+        if let Err(open) = desk.breaker.admit() {
+            return Err(Idle::Until(open.retry_at));
+        }
+        if let Err(exhausted) = desk.budget.try_acquire(1, urgency) {
+            // The circuit's probe, if this was one, was not used.
+            desk.breaker.record(Effect::Neutral);
+            return Err(Idle::Until(exhausted.retry_at));
+        }
+        let Some(indicator) = desk.queue.pop() else { return Err(Idle::UntilWoken) };
+        desk.in_flight += 1;
+        desk.calls += 1;
+        if let Some(state) = self.flights.get_mut(&indicator).and_then(|flight| flight.slot(provider)) {
+            let attempts = match state {
+                SlotState::Waiting { attempts, .. } => *attempts,
+                SlotState::Calling { .. } | SlotState::Answered { .. } | SlotState::Over { .. } => 0,
+            };
+            *state = SlotState::Calling { attempts: attempts + 1 };
+        }
+        Ok(indicator)
+    }
+
+    /// Books the result of a call.
+    pub(super) fn finish(
+        &mut self,
+        provider: usize,
+        indicator: &Indicator,
+        result: Result<Verdict, LookupError>,
+        length: Duration,
+        now: Duration,
+        wall_ms: i64,
+    ) -> Finished {
+        let Some(desk) = self.desks.get_mut(provider) else { return Finished::Answered };
+        desk.in_flight = desk.in_flight.saturating_sub(1);
+        desk.breaker.record(Effect::of(&result));
+        desk.took(length);
+        let attempts = match self.flights.get_mut(indicator).and_then(|flight| flight.slot(provider)) {
+            Some(SlotState::Calling { attempts }) => *attempts,
+            Some(_) | None => 1,
+        };
+        let (state, finished) = match result {
+            Ok(verdict) => {
+                desk.refusals = 0;
+                let answer = Answer::Verdict(verdict.clone());
+                let lives = time_to_live(&answer, &self.cache_config).unwrap_or(Duration::MAX);
+                (SlotState::Answered { verdict, expires: now.saturating_add(lives) }, Finished::Answered)
+            }
+            Err(LookupError::Throttled { retry_after: pause }) => {
+                desk.refusals = if pause.is_some() { 0 } else { desk.refusals + 1 };
+                let pause = pause.unwrap_or_else(|| pause_after_refusals(desk.refusals, &mut self.dice));
+                desk.paused_until = desk.paused_until.max(now.saturating_add(pause));
+                (SlotState::Waiting { not_before: now, attempts: attempts - 1, last: None }, Finished::Paused(pause))
+            }
+            Err(LookupError::Failed { reason, .. }) => self.failed(indicator, reason, attempts, now),
+        };
+        if let Some(flight) = self.flights.get_mut(indicator) {
+            if let (SlotState::Waiting { not_before, .. }, Some(desk)) = (&state, self.desks.get_mut(provider)) {
+                desk.queue.push(flight.place, indicator.clone(), *not_before, now);
+            }
+            if let Some(slot) = flight.slot(provider) {
+                *slot = state;
+            }
+            flight.snapshot = None;
+        }
+        self.effects.wake |= 1 << provider;
+        if let Finished::Disabled(_) = finished {
+            self.close(provider, Reason::Disabled, now, wall_ms);
+        }
+        self.review(indicator, now, wall_ms);
+        finished
+    }
+
+    /// What a failure makes of a slot: every reason is decided here, none by a wildcard.
+    fn failed(
+        &mut self,
+        indicator: &Indicator,
+        reason: FailReason,
+        attempts: u32,
+        now: Duration,
+    ) -> (SlotState, Finished) {
+        let over = SlotState::Over { answer: Answer::Failed { reason, retry_at: None } };
+        match reason {
+            FailReason::Unauthorized | FailReason::Retired => (over, Finished::Disabled(reason)),
+            FailReason::Rejected => (over, Finished::Failed(reason)),
+            FailReason::Connect
+            | FailReason::Timeout
+            | FailReason::Unavailable
+            | FailReason::Malformed
+            | FailReason::TooLarge
+            | FailReason::CircuitOpen => {
+                let started = self.flights.get(indicator).map_or(now, |flight| flight.started);
+                if now.saturating_sub(started) >= self.late_for {
+                    return (over, Finished::Failed(reason));
+                }
+                let pause = retry_after(attempts, self.cache_config.ttl_failed, &mut self.dice);
+                let not_before = now.saturating_add(pause);
+                (SlotState::Waiting { not_before, attempts, last: Some(reason) }, Finished::Failed(reason))
+            }
+        }
+    }
+
+    /// A provider is not asked any more: whoever waits for it is told so.
+    fn close(&mut self, provider: usize, reason: Reason, now: Duration, wall_ms: i64) {
+        let Some(desk) = self.desks.get_mut(provider) else { return };
+        desk.closed = Some(reason);
+        for indicator in desk.queue.drain() {
+            if let Some(flight) = self.flights.get_mut(&indicator) {
+                if let Some(slot) = flight.slot(provider) {
+                    *slot = SlotState::Over { answer: Answer::Skipped { reason } };
+                }
+                flight.snapshot = None;
+            }
+            self.review(&indicator, now, wall_ms);
+        }
+    }
+
+    /// After a change: lands the flight if it is over, says so if waiting has become pointless.
+    fn review(&mut self, indicator: &Indicator, now: Duration, wall_ms: i64) {
+        let Some(flight) = self.flights.get_mut(indicator) else { return };
+        if !flight.is_open() {
+            self.land(indicator, now, wall_ms);
+            return;
+        }
+        let (desks, deadline) = (&self.desks, self.deadline);
+        if flight.hopeful && !is_hopeful(flight, desks, now, deadline) {
+            flight.hopeful = false;
+            let listeners = flight.listeners;
+            if let Some(entry) = self.snapshot(indicator, now, wall_ms) {
+                self.effects.notices.push((listeners, Notice { indicator: indicator.clone(), entry, settled: false }));
+            }
+        }
+    }
+
+    /// Ends a flight: its entry goes to the cache, its listeners hear of it.
+    fn land(&mut self, indicator: &Indicator, now: Duration, wall_ms: i64) {
+        let Some(flight) = self.flights.get(indicator) else { return };
+        let entry = self.entry(indicator, flight, now, wall_ms);
+        let (listeners, place) = (flight.listeners, flight.place);
+        self.keep(indicator, &entry, now);
+        self.flights.remove(indicator);
+        self.ranks.remove(&place);
+        self.effects.notices.push((listeners, Notice { indicator: indicator.clone(), entry, settled: true }));
+    }
+
+    fn keep(&self, indicator: &Indicator, entry: &Arc<Entry>, now: Duration) {
+        if entry.has_verdict() || entry.fresh_until() > now {
+            self.cache.insert(indicator.clone(), Arc::clone(entry));
+        }
+    }
+
+    // === what is known ===
+
+    pub(super) fn snapshot(&mut self, asked: &Indicator, now: Duration, wall_ms: i64) -> Option<Arc<Entry>> {
+        let flight = self.flights.get(asked)?;
+        if let Some((made, entry)) = &flight.snapshot
+            && now.saturating_sub(*made) < SNAPSHOT_LIVES
+        {
+            return Some(Arc::clone(entry));
+        }
+        let entry = self.entry(asked, flight, now, wall_ms);
+        if let Some(flight) = self.flights.get_mut(asked) {
+            flight.snapshot = Some((now, Arc::clone(&entry)));
+        }
+        Some(entry)
+    }
+
+    /// Assesses and renders what a flight knows.
+    fn entry(&self, indicator: &Indicator, flight: &Flight, now: Duration, wall_ms: i64) -> Arc<Entry> {
+        let mut sources = Vec::with_capacity(flight.slots.len());
+        let mut expires = Vec::with_capacity(flight.slots.len());
+        for slot in &flight.slots {
+            let Some(desk) = self.desks.get(slot.provider) else { continue };
+            let blocked = match slot.state {
+                SlotState::Waiting { .. } => desk
+                    .blocked(now)
+                    .or_else(|| if flight.hopeful { None } else { desk.overdrawn(now, self.deadline) })
+                    .map(|(why, at)| (why, at.map(|at| wall_at(at, now, wall_ms)))),
+                SlotState::Calling { .. } | SlotState::Answered { .. } | SlotState::Over { .. } => None,
+            };
+            let answer = slot.state.answer(now, wall_ms, blocked);
+            let lives = time_to_live(&answer, &self.cache_config);
+            let (answer, stale, end) = match (&slot.old, &slot.state, answer) {
+                (_, SlotState::Answered { expires, .. }, answer) => (answer, false, *expires),
+                (Some(old), _, _) => (Answer::Verdict(old.clone()), true, end_of(now, lives)),
+                (None, _, answer) => (answer, false, end_of(now, lives)),
+            };
+            sources.push(Source { provider: desk.id, answer, stale });
+            expires.push(end);
+        }
+        let assessment = score::assess(indicator.kind, sources, &self.score);
+        Arc::new(Entry::new(indicator, assessment, expires))
+    }
+
+    pub(super) fn given_up(&self, indicator: &Indicator, entry: &Entry, reason: Reason, now: Duration) -> Arc<Entry> {
+        let mut sources = entry.assessment().sources.clone();
+        for source in &mut sources {
+            if source.answer.can_still_come() {
+                source.answer = Answer::Skipped { reason };
+            }
+        }
+        let assessment = score::assess(indicator.kind, sources, &self.score);
+        Arc::new(Entry::of_now(indicator, assessment, now, &self.cache_config))
+    }
+}
+
+fn end_of(now: Duration, lives: Option<Duration>) -> Duration {
+    lives.map_or(Duration::MAX, |lives| now.saturating_add(lives))
+}
+
+fn wall_at(at: Duration, now: Duration, wall_ms: i64) -> i64 {
+    wall_ms.saturating_add(i64::try_from(at.saturating_sub(now).as_millis()).unwrap_or(i64::MAX))
+}
+
+fn verdict_of(entry: &Entry, desk: &Desk) -> Option<(Verdict, Duration)> {
+    let at = entry.assessment().sources.iter().position(|source| source.provider == desk.id)?;
+    let verdict = entry.assessment().sources.get(at)?.answer.verdict()?.clone();
+    Some((verdict, entry.expires().get(at).copied()?))
+}
+
+/// Nothing more is waited for, for this reason.
+fn give_up(flight: &mut Flight, reason: Reason) {
+    for slot in &mut flight.slots {
+        if slot.state.is_open() {
+            slot.state = SlotState::Over { answer: Answer::Skipped { reason } };
+        }
+    }
+}
+
+/// Whether an answer can come within `wait`: a call is under way, or the flight was near enough to the head of a line when it took off, and that
+/// was not so long ago that it should have had its turn.
+fn is_hopeful(flight: &Flight, desks: &[Desk], now: Duration, wait: Duration) -> bool {
+    let in_time = flight.hopeful && now.saturating_sub(flight.started) < wait;
+    flight.slots.iter().any(|slot| match &slot.state {
+        SlotState::Calling { .. } => !wait.is_zero(),
+        SlotState::Waiting { not_before, .. } => {
+            let until = now.saturating_add(wait);
+            in_time
+                && *not_before <= until
+                && desks.get(slot.provider).is_some_and(|desk| {
+                    desk.closed.is_none() && desk.blocked(now).and_then(|(_, at)| at).is_none_or(|at| at <= until)
+                })
+        }
+        SlotState::Answered { .. } | SlotState::Over { .. } => false,
+    })
+}

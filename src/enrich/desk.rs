@@ -1,0 +1,174 @@
+//! One provider's desk: its account, pause, circuit and waiting line.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use crate::{
+    budget::{Budget, Span, Urgency},
+    enrich::{flight::Blocked, queue::Queue},
+    model::{ProviderId, Reason},
+    provider::{Breaker, Provider},
+};
+
+/// A provider with its account; plain data for building the enricher.
+pub struct Setup {
+    /// The client.
+    pub provider: Arc<dyn Provider>,
+    /// Its account.
+    pub budget: Budget,
+    /// Its circuit breaker.
+    pub breaker: Breaker,
+    /// Calls at the same time.
+    pub max_in_flight: usize,
+    /// Set when it must not be asked at all: its reason goes to every annotation.
+    pub closed: Option<Reason>,
+}
+
+impl fmt::Debug for Setup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Setup").field("provider", &self.provider.id()).finish_non_exhaustive()
+    }
+}
+
+/// Repeatable randomness for jitter (splitmix64).
+#[derive(Clone, Debug)]
+pub struct Dice(u64);
+
+impl Dice {
+    /// A sequence that follows from the seed.
+    pub const fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// The next number in 0.0..1.0.
+    pub fn share(&mut self) -> f64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
+    }
+}
+
+/// Why a dispatcher has to wait, and until when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Idle {
+    /// Until something changes.
+    UntilWoken,
+    /// Until this monotonic time, or until something changes.
+    Until(Duration),
+}
+
+pub(super) struct Desk {
+    pub(super) provider: Arc<dyn Provider>,
+    pub(super) id: ProviderId,
+    pub(super) budget: Budget,
+    pub(super) breaker: Breaker,
+    pub(super) queue: Queue,
+    /// It is not asked at all, for this reason.
+    pub(super) closed: Option<Reason>,
+    pub(super) paused_until: Duration,
+    /// Refusals in a row that named no time; the pause doubles with each.
+    pub(super) refusals: u32,
+    pub(super) in_flight: usize,
+    /// Calls at the same time, at most.
+    slots: usize,
+    /// The shortest window of its quota.
+    window: Duration,
+    /// Length of a typical call, a running mean; zero before the first.
+    typical: Duration,
+    pub(super) calls: u64,
+}
+
+impl Desk {
+    pub(super) fn new(setup: Setup) -> Self {
+        let shortest = setup.budget.snapshot().first().map(|window| window.span);
+        let window = shortest.and_then(Span::sliding).unwrap_or(Duration::from_secs(3_600));
+        Self {
+            window,
+            id: setup.provider.id(),
+            provider: setup.provider,
+            budget: setup.budget,
+            breaker: setup.breaker,
+            queue: Queue::default(),
+            closed: setup.closed,
+            paused_until: Duration::ZERO,
+            refusals: 0,
+            in_flight: 0,
+            slots: setup.max_in_flight.max(1),
+            typical: Duration::ZERO,
+            calls: 0,
+        }
+    }
+
+    /// Whether one more indicator that joins the line now can be answered within `wait`.
+    pub(super) fn is_hopeful(&self, now: Duration, wait: Duration) -> bool {
+        if wait.is_zero() || self.closed.is_some() {
+            return false;
+        }
+        let until = now.saturating_add(wait);
+        if self.paused_until > until || self.breaker.open_until().is_some_and(|at| at > until) {
+            return false;
+        }
+        let ahead = self.queue.ready();
+        if !self.typical.is_zero() {
+            // Calls that the slots can start and finish until then.
+            let rounds = wait.as_secs_f64() / self.typical.as_secs_f64();
+            if (ahead + self.in_flight) as f64 >= rounds * self.slots as f64 {
+                return false;
+            }
+        }
+        u64::try_from(ahead).unwrap_or(u64::MAX) < self.budget.capacity_within(wait, Urgency::Ordinary)
+    }
+
+    /// Learns from the length of a call.
+    pub(super) fn took(&mut self, length: Duration) {
+        self.typical = if self.typical.is_zero() { length } else { (self.typical * 7 + length) / 8 };
+    }
+
+    /// Why nothing can be asked now, and when it can again (monotonic).
+    pub(super) fn blocked(&self, now: Duration) -> Option<(Blocked, Option<Duration>)> {
+        if self.paused_until > now {
+            return Some((Blocked::Paused, Some(self.paused_until)));
+        }
+        if let Some(at) = self.breaker.open_until().filter(|at| *at > now) {
+            return Some((Blocked::Circuit, Some(at)));
+        }
+        self.budget.exhausted_until(Urgency::Ordinary).map(|at| (Blocked::Quota, Some(at)))
+    }
+
+    /// Whether more wait than the budget lets through within `wait`: then the quota is what they wait for, and the shortest window is when to look again.
+    pub(super) fn overdrawn(&self, now: Duration, wait: Duration) -> Option<(Blocked, Option<Duration>)> {
+        let waiting = u64::try_from(self.queue.ready()).unwrap_or(u64::MAX);
+        let room = self.budget.capacity_within(wait, Urgency::Ordinary);
+        (waiting >= room).then(|| (Blocked::Quota, Some(now.saturating_add(self.window))))
+    }
+
+    /// Whether a call may be tried now, apart from budget and call slots.
+    pub(super) fn may_call(&mut self, now: Duration) -> Result<(), Idle> {
+        self.queue.ripen(now);
+        if self.queue.best().is_none() || self.closed.is_some() {
+            return Err(self.queue.next_ripe().map_or(Idle::UntilWoken, Idle::Until));
+        }
+        if self.paused_until > now {
+            return Err(Idle::Until(self.paused_until));
+        }
+        Ok(())
+    }
+}
+
+/// How long a provider is left alone that refused without saying for how long: a minute, doubling to an hour, less up to a tenth.
+pub(super) fn pause_after_refusals(refusals: u32, dice: &mut Dice) -> Duration {
+    let seconds = 60u64.saturating_mul(1 << refusals.saturating_sub(1).min(6)).min(3_600);
+    Duration::from_secs(seconds).mul_f64(1.0 - 0.1 * dice.share())
+}
+
+/// How long a failed call waits for its next try: two quick ones, then `ttl_failed`, doubling to an hour.
+pub(super) fn retry_after(attempts: u32, ttl_failed: Duration, dice: &mut Dice) -> Duration {
+    const QUICK: [Duration; 2] = [Duration::from_millis(250), Duration::from_millis(1_000)];
+    let nth = attempts.saturating_sub(1) as usize;
+    let base = QUICK.get(nth).copied().unwrap_or_else(|| {
+        let doublings = u32::try_from(nth - QUICK.len()).unwrap_or(u32::MAX).min(12);
+        ttl_failed.saturating_mul(1 << doublings).min(Duration::from_secs(3_600).max(ttl_failed))
+    });
+    base.mul_f64(0.75 + 0.5 * dice.share())
+}

@@ -1,0 +1,147 @@
+//! One task for each provider that starts its calls, and one for each call.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::OwnedSemaphorePermit;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::{debug, error, info, warn};
+
+use crate::{
+    enrich::{Shared, board::Finished, desk::Idle},
+    model::{FailReason, Indicator, ProviderId, Verdict, VerdictKind},
+    provider::LookupError,
+    telemetry::RequestOutcome,
+};
+
+/// Longest sleep of a dispatcher, so that a jump of the wall clock (a new day's quota) is noticed.
+const LONGEST_SLEEP: Duration = Duration::from_secs(30);
+
+/// Starts the calls of one provider until `stop`.
+pub(super) async fn run(shared: Arc<Shared>, provider: usize, tasks: TaskTracker, stop: CancellationToken) {
+    loop {
+        let step = tokio::select! {
+            biased;
+            () = stop.cancelled() => return,
+            step = next(&shared, provider) => step,
+        };
+        let Some((indicator, permits)) = step else { return };
+        let shared = Arc::clone(&shared);
+        let stop = stop.clone();
+        tasks.spawn(async move {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => {}
+                () = call(&shared, provider, &indicator) => {}
+            }
+            drop(permits);
+            if let Some(wake) = shared.wake.get(provider) {
+                wake.notify_one();
+            }
+        });
+    }
+}
+
+type Permits = (OwnedSemaphorePermit, OwnedSemaphorePermit);
+
+/// Waits for the next indicator that may be asked about; `None` when the semaphores are closed.
+async fn next(shared: &Shared, provider: usize) -> Option<(Indicator, Permits)> {
+    let (wake, slots) = (shared.wake.get(provider)?, shared.slots.get(provider)?);
+    loop {
+        // A slot of the provider first: a provider that is slow must not hold slots of all the others.
+        let own = Arc::clone(slots).acquire_owned().await.ok()?;
+        let idle = {
+            let now = shared.clock.monotonic();
+            shared.board.lock().peek(provider, now)
+        };
+        let idle = match idle {
+            Ok(()) => {
+                let all = Arc::clone(&shared.all_slots).acquire_owned().await.ok()?;
+                let now = shared.clock.monotonic();
+                let taken = shared.board.lock().take(provider, now);
+                match taken {
+                    Ok(indicator) => return Some((indicator, (own, all))),
+                    Err(idle) => idle,
+                }
+            }
+            Err(idle) => idle,
+        };
+        drop(own);
+        match idle {
+            Idle::UntilWoken => wake.notified().await,
+            Idle::Until(at) => {
+                let pause = at.saturating_sub(shared.clock.monotonic());
+                let pause = pause.clamp(Duration::from_millis(1), LONGEST_SLEEP);
+                tokio::select! {
+                    () = tokio::time::sleep(pause) => {}
+                    () = wake.notified() => {}
+                }
+            }
+        }
+    }
+}
+
+async fn call(shared: &Shared, provider: usize, indicator: &Indicator) {
+    let Some(client) = shared.clients.get(provider) else { return };
+    let id = client.id();
+    let begun = shared.clock.monotonic();
+    let result = client.lookup(indicator).await;
+    let now = shared.clock.monotonic();
+    let length = now.saturating_sub(begun);
+    shared.metrics.provider_request(id, outcome(&result), length);
+    let detail = match &result {
+        Err(LookupError::Failed { detail, .. }) => detail.clone(),
+        Err(LookupError::Throttled { .. }) | Ok(_) => String::new(),
+    };
+    let (finished, effects) = {
+        let mut board = shared.board.lock();
+        let finished = board.finish(provider, indicator, result, length, now, shared.clock.wall_ms());
+        (finished, board.take_effects())
+    };
+    shared.apply(effects);
+    report(shared, id, &finished, &detail);
+}
+
+fn report(shared: &Shared, provider: ProviderId, finished: &Finished, detail: &str) {
+    match finished {
+        Finished::Answered => debug!(%provider, "provider answered"),
+        Finished::Paused(pause) => {
+            if let Some(repeated) = shared.quiet.pass(provider, "paused") {
+                warn!(%provider, seconds = pause.as_secs_f64(), repeated, "provider asked for a pause, the others go on");
+            }
+        }
+        Finished::Disabled(reason) => {
+            if shared.quiet.first_disabled(provider) {
+                error!(
+                    %provider,
+                    reason = reason.as_str(),
+                    detail,
+                    "provider refused the key and is switched off; replace the key and restart"
+                );
+            }
+        }
+        Finished::Failed(reason) => {
+            if let Some(repeated) = shared.quiet.pass(provider, "failed") {
+                info!(%provider, reason = reason.as_str(), detail, repeated, "look-up failed, it will be tried again");
+            }
+        }
+    }
+}
+
+/// The class of a call's result in `provider_requests_total`.
+fn outcome(result: &Result<Verdict, LookupError>) -> RequestOutcome {
+    match result {
+        Ok(verdict) => match verdict.kind {
+            VerdictKind::Found | VerdictKind::Clean => RequestOutcome::Success,
+            VerdictKind::NotFound => RequestOutcome::NotFound,
+        },
+        Err(LookupError::Throttled { .. }) => RequestOutcome::RateLimited,
+        Err(LookupError::Failed { reason, .. }) => match reason {
+            FailReason::Unauthorized => RequestOutcome::AuthError,
+            FailReason::Timeout => RequestOutcome::Timeout,
+            FailReason::Connect | FailReason::Unavailable | FailReason::CircuitOpen | FailReason::Retired => {
+                RequestOutcome::ServiceError
+            }
+            FailReason::Malformed | FailReason::TooLarge | FailReason::Rejected => RequestOutcome::GeneralError,
+        },
+    }
+}

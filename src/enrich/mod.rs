@@ -1,0 +1,267 @@
+//! The enricher: turns an unknown indicator into an assessment, within the budgets, without ever blocking the stream.
+//!
+//! # Order of steps
+//! 1. A shard calls [`Enricher::ask`]: one short lock, no await. The indicator joins its *flight*, or a new flight starts: that is the single
+//!    flight of the whole process. The answer is what is known now, and whether waiting is worth while.
+//! 2. One dispatcher task for each provider takes the best waiting indicator when the provider's pause, circuit, budget and call slots allow.
+//! 3. Each call runs on a task of its own, detached from whoever waits: a deadline that passes never wastes a paid call.
+//! 4. When a flight has nothing left to wait for, its entry goes to the cache, and every shard that took part hears of it.
+//!
+//! # Guarantees
+//! - A provider is asked once for an indicator, however many events carry it, and never beyond its budget: retries pay like first calls.
+//! - A failure is never a verdict. What is missing says why: throttled, failed, pending or skipped, with a reason.
+//! - The waiting set is bounded by `max_waiting`; what falls out is skipped as `outranked` and is tried again when it is seen again.
+//!
+//! The state machine (`board`) is synchronous and takes its time as a parameter; only `dispatch` is async.
+
+mod board;
+mod config;
+mod desk;
+mod dispatch;
+mod flight;
+mod queue;
+mod quiet;
+mod status;
+#[cfg(test)]
+mod tests;
+mod worth;
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use parking_lot::Mutex;
+use tokio::sync::{Notify, Semaphore};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use board::Board;
+pub use board::Counts;
+pub use config::Config;
+pub use desk::{Dice, Setup};
+pub use status::ProviderStatus;
+pub use worth::{Sighting, worth};
+
+use crate::{
+    cache::{Cache, Entry},
+    model::{Indicator, IndicatorKind, Reason, SharedClock},
+    provider::Provider,
+    score,
+    telemetry::Metrics,
+};
+
+/// What a shard hears about an indicator that it asked for.
+#[derive(Clone, Debug)]
+pub struct Notice {
+    /// The indicator as it was asked: what may leave the organisation.
+    pub indicator: Indicator,
+    /// What is known now.
+    pub entry: Arc<Entry>,
+    /// Nothing more will come: the flight is over. Otherwise no further answer can be expected soon, but one can still come.
+    pub settled: bool,
+}
+
+/// Hears of flights; called by the enricher's tasks, must not block.
+pub trait Listener: Send + Sync {
+    /// A flight that this listener takes part in is over, or waiting for it has become pointless.
+    fn notify(&self, notice: Notice);
+}
+
+/// What [`Enricher::ask`] answers.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// What is known now; every responsible provider is listed with its answer or why it has none.
+    pub entry: Arc<Entry>,
+    /// Whether an answer can come within the deadline.
+    pub hopeful: bool,
+    /// Whether a notice will follow. `false`: nothing more will come, `entry` is final.
+    pub open: bool,
+    /// Whether somebody had asked already.
+    pub joined: bool,
+}
+
+/// Everything the enricher is built from.
+pub struct Parts {
+    /// Bounds.
+    pub config: Config,
+    /// The providers with their accounts, in configured order.
+    pub providers: Vec<Setup>,
+    /// Weights and thresholds.
+    pub score: score::Config,
+    /// Times to live.
+    pub cache_config: crate::cache::Config,
+    /// The cache that finished flights go to.
+    pub cache: Cache,
+    /// Time.
+    pub clock: SharedClock,
+    /// Seed of the jitter.
+    pub seed: u64,
+    /// Longest wait of an event; decides what is hopeless.
+    pub deadline: Duration,
+    /// How long failed look-ups are tried again.
+    pub late_for: Duration,
+    /// Counters.
+    pub metrics: Metrics,
+}
+
+impl Parts {
+    /// Parts without a provider.
+    pub fn none(cache: &Cache, clock: &SharedClock, metrics: &Metrics) -> Self {
+        Self {
+            config: Config::default(),
+            providers: Vec::new(),
+            score: score::Config::default(),
+            cache_config: crate::cache::Config::default(),
+            cache: cache.clone(),
+            clock: Arc::clone(clock),
+            seed: 0,
+            deadline: Duration::ZERO,
+            late_for: Duration::ZERO,
+            metrics: metrics.clone(),
+        }
+    }
+}
+
+impl fmt::Debug for Parts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Parts").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+struct Shared {
+    board: Mutex<Board>,
+    clients: Vec<Arc<dyn Provider>>,
+    /// One for each provider: something changed that its dispatcher waits for.
+    wake: Vec<Notify>,
+    /// One for each provider, then the global one.
+    slots: Vec<Arc<Semaphore>>,
+    all_slots: Arc<Semaphore>,
+    listeners: Vec<Arc<dyn Listener>>,
+    clock: SharedClock,
+    metrics: Metrics,
+    quiet: quiet::Quiet,
+}
+
+/// The enricher. `Clone` shares it.
+#[derive(Clone)]
+pub struct Enricher {
+    shared: Arc<Shared>,
+}
+
+impl fmt::Debug for Enricher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Enricher").field("providers", &self.shared.clients.len()).finish_non_exhaustive()
+    }
+}
+
+impl Enricher {
+    /// An enricher that does nothing yet: [`Enricher::spawn`] starts it. `listeners` are addressed by their index.
+    ///
+    /// # Panics
+    /// Never; at most 64 listeners take part, later ones hear nothing.
+    pub fn new(parts: Parts, listeners: Vec<Arc<dyn Listener>>) -> Self {
+        let clients: Vec<_> = parts.providers.iter().map(|setup| Arc::clone(&setup.provider)).collect();
+        let slots = parts.providers.iter().map(|setup| Arc::new(Semaphore::new(setup.max_in_flight.max(1)))).collect();
+        let all_slots = Arc::new(Semaphore::new(parts.config.max_in_flight.max(1)));
+        let wake = clients.iter().map(|_| Notify::new()).collect();
+        let (clock, metrics) = (Arc::clone(&parts.clock), parts.metrics.clone());
+        let quiet = quiet::Quiet::new(&clock);
+        let board = Mutex::new(Board::new(parts));
+        Self { shared: Arc::new(Shared { board, clients, wake, slots, all_slots, listeners, clock, metrics, quiet }) }
+    }
+
+    /// Starts one dispatcher for each provider. They end when `stop` is cancelled; calls under way then are abandoned.
+    pub fn spawn(&self, tasks: &TaskTracker, runtime: &tokio::runtime::Handle, stop: &CancellationToken) {
+        for provider in 0..self.shared.clients.len() {
+            let run = dispatch::run(Arc::clone(&self.shared), provider, tasks.clone(), stop.clone());
+            tasks.spawn_on(run, runtime);
+        }
+    }
+
+    /// Whether any configured provider is responsible for this kind.
+    pub fn responsible(&self, kind: IndicatorKind) -> bool {
+        self.shared.clients.iter().any(|client| client.supports(kind))
+    }
+
+    /// Asks for an indicator on behalf of a listener. Never blocks beyond one short lock, never awaits.
+    ///
+    /// `prior` is what the cache still holds: verdicts in it that have not expired are not paid for again.
+    pub fn ask(
+        &self,
+        indicator: &Indicator,
+        prior: Option<&Entry>,
+        sighting: Sighting,
+        listener: Option<usize>,
+    ) -> Asked {
+        let now = self.shared.clock.monotonic();
+        let (asked, effects) = {
+            let mut board = self.shared.board.lock();
+            let asked = board.ask(indicator, prior, sighting, listener, now, self.shared.clock.wall_ms());
+            (asked, board.take_effects())
+        };
+        self.shared.apply(effects);
+        asked
+    }
+
+    /// What is known of a flight right now; `None` when there is no flight for it.
+    pub fn snapshot(&self, indicator: &Indicator) -> Option<Arc<Entry>> {
+        let now = self.shared.clock.monotonic();
+        self.shared.board.lock().snapshot(indicator, now, self.shared.clock.wall_ms())
+    }
+
+    /// The same entry with everything that could still come given up for this reason.
+    pub fn given_up(&self, indicator: &Indicator, entry: &Entry, reason: Reason) -> Arc<Entry> {
+        self.shared.board.lock().given_up(indicator, entry, reason, self.shared.clock.monotonic())
+    }
+
+    /// Numbers for status and metrics.
+    pub fn counts(&self) -> Counts {
+        self.shared.board.lock().counts()
+    }
+
+    /// The state of every provider, for status and metrics.
+    pub fn providers(&self) -> Vec<ProviderStatus> {
+        self.shared.board.lock().status(self.shared.clock.monotonic(), self.shared.clock.wall_ms())
+    }
+}
+
+/// By hand what the dispatchers do, for tests without a runtime.
+#[cfg(test)]
+impl Enricher {
+    pub(crate) fn answer_next(
+        &self,
+        provider: usize,
+        result: Result<crate::model::Verdict, crate::provider::LookupError>,
+    ) -> Option<Indicator> {
+        let (now, wall) = (self.shared.clock.monotonic(), self.shared.clock.wall_ms());
+        let (indicator, effects) = {
+            let mut board = self.shared.board.lock();
+            let indicator = board.take(provider, now).ok()?;
+            board.finish(provider, &indicator, result, Duration::from_millis(1), now, wall);
+            (indicator, board.take_effects())
+        };
+        self.shared.apply(effects);
+        Some(indicator)
+    }
+}
+
+impl Shared {
+    /// Carries out what a step of the board decided, outside its lock.
+    fn apply(&self, effects: board::Effects) {
+        for (listeners, notice) in effects.notices {
+            let mut rest = listeners;
+            while rest != 0 {
+                let index = rest.trailing_zeros() as usize;
+                rest &= rest - 1;
+                if let Some(listener) = self.listeners.get(index) {
+                    listener.notify(notice.clone());
+                }
+            }
+        }
+        let mut wake = effects.wake;
+        while wake != 0 {
+            let index = wake.trailing_zeros() as usize;
+            wake &= wake - 1;
+            if let Some(notify) = self.wake.get(index) {
+                notify.notify_one();
+            }
+        }
+    }
+}

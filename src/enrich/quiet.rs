@@ -1,0 +1,32 @@
+//! Keeps repeated log lines about one provider rare.
+
+use std::collections::BTreeSet;
+
+use parking_lot::Mutex;
+
+use crate::{
+    model::{ProviderId, SharedClock},
+    telemetry::Throttle,
+};
+
+/// One throttle for each provider and kind of line.
+pub(super) struct Quiet {
+    lines: Throttle<(ProviderId, &'static str)>,
+    disabled: Mutex<BTreeSet<ProviderId>>,
+}
+
+impl Quiet {
+    pub(super) fn new(clock: &SharedClock) -> Self {
+        Self { lines: Throttle::new(clock), disabled: Mutex::default() }
+    }
+
+    /// Whether a line of this sort about this provider may be written now, and how many were not since the last.
+    pub(super) fn pass(&self, provider: ProviderId, line: &'static str) -> Option<u64> {
+        self.lines.pass((provider, line))
+    }
+
+    /// Whether this provider has not been reported as switched off yet.
+    pub(super) fn first_disabled(&self, provider: ProviderId) -> bool {
+        self.disabled.lock().insert(provider)
+    }
+}

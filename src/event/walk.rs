@@ -1,0 +1,177 @@
+//! From a payload to its values: recognises the format and hands every value on with its path.
+
+use crate::event::{
+    Bits, Format, Layer, MESSAGE, Outline, Source, cef,
+    json::{self, Strings, Top},
+    leef, pairs, syslog, unescape,
+};
+
+/// Takes the values of an event.
+pub trait Visitor {
+    /// One value: its field path, its text with all escapes of the envelope undone, and what bytes it holds as written.
+    fn value(&mut self, path: &str, value: Source<'_>, bits: Bits);
+
+    /// One value of a custom field whose name says nothing and whose `label`, elsewhere in the event, says what it is.
+    fn labelled(&mut self, path: &str, label: &str, value: Source<'_>, bits: Bits) {
+        let _ = label;
+        self.value(path, value, bits);
+    }
+
+    /// What was handed on so far is void: the payload turned out to be of another format.
+    fn restart(&mut self);
+}
+
+/// Reusable memory of the walk; one for each thread.
+#[derive(Debug, Default)]
+pub(crate) struct Scratch {
+    json: json::Memory,
+    layer: Layer,
+    pairs: Vec<pairs::Pair>,
+}
+
+/// Walks a payload. `outline` is overwritten. Linear in the length of the payload.
+pub(crate) fn walk(payload: &[u8], scratch: &mut Scratch, outline: &mut Outline, visitor: &mut impl Visitor) {
+    outline.reset();
+    let Some(text) = text_of(payload) else {
+        outline.format = Format::Binary;
+        return;
+    };
+    let source = Source::at(text, 0);
+    let maybe_json = first_byte(text)
+        .is_some_and(|byte| matches!(byte, b'{' | b'[' | b'"' | b'-' | b'0'..=b'9' | b't' | b'f' | b'n'));
+    if maybe_json {
+        let mut strings = Hand { source, layer: &mut scratch.layer, visitor };
+        match json::walk(text, &mut scratch.json, Some(outline), &mut strings) {
+            Some(Top::Object) => return,
+            Some(Top::Other) => {
+                outline.reset();
+                outline.format = Format::Json;
+                return;
+            }
+            None => {
+                outline.reset();
+                visitor.restart();
+            }
+        }
+    }
+    outline.format = lines(source, scratch, visitor);
+}
+
+/// Walks a value that may hold an event itself: JSON, CEF, LEEF. False, and nothing handed on, when it holds none.
+pub(crate) fn walk_embedded(value: Source<'_>, scratch: &mut Scratch, visitor: &mut impl Visitor) -> bool {
+    match first_byte(value.text()) {
+        Some(b'{' | b'[') => document(value, scratch, visitor),
+        _ => marked(value, scratch, visitor).is_some(),
+    }
+}
+
+/// Walks a JSON document inside something else; checked before anything is handed on, so that nothing has to be taken back.
+fn document(value: Source<'_>, scratch: &mut Scratch, visitor: &mut impl Visitor) -> bool {
+    let text = value.text();
+    if json::walk(text, &mut scratch.json, None, &mut Nobody).is_none() {
+        return false;
+    }
+    let mut strings = Hand { source: value, layer: &mut scratch.layer, visitor };
+    json::walk(text, &mut scratch.json, None, &mut strings).is_some()
+}
+
+fn first_byte(text: &str) -> Option<u8> {
+    text.trim_start_matches('\u{feff}').bytes().find(|byte| !byte.is_ascii_whitespace())
+}
+
+/// The payload as text. A schema registry's framing starts with NUL, which no text does.
+fn text_of(payload: &[u8]) -> Option<&str> {
+    if payload.first() == Some(&0) {
+        return None;
+    }
+    std::str::from_utf8(payload).ok()
+}
+
+/// A line that is no JSON document as a whole.
+fn lines(source: Source<'_>, scratch: &mut Scratch, visitor: &mut impl Visitor) -> Format {
+    if let Some(format) = marked(source, scratch, visitor) {
+        return format;
+    }
+    let header = syslog::header(source.text());
+    let body = match &header {
+        Some(header) => {
+            if let Some(host) = header.host.clone() {
+                hand(syslog::HOST, source.slice(host), visitor);
+            }
+            syslog::parameters(source, header.data.clone(), &mut scratch.layer, visitor);
+            source.slice(header.body..source.text().len())
+        }
+        None => source,
+    };
+    let in_json = header.is_some() && first_byte(body.text()) == Some(b'{') && document(body, scratch, visitor);
+    if !in_json && !pairs::walk(body, &mut scratch.pairs, &mut scratch.layer, visitor) {
+        hand(MESSAGE, body, visitor);
+    }
+    if header.is_some() { Format::Syslog } else { Format::Text }
+}
+
+/// CEF or LEEF, with or without a syslog header before the mark.
+fn marked(source: Source<'_>, scratch: &mut Scratch, visitor: &mut impl Visitor) -> Option<Format> {
+    let text = source.text();
+    if let Some(start) = mark(text, "CEF:") {
+        let body = source.slice(start..text.len());
+        if cef::walk(body, &mut scratch.pairs, &mut scratch.layer, visitor) {
+            return Some(Format::Cef);
+        }
+    }
+    if let Some(start) = mark(text, "LEEF:") {
+        let body = source.slice(start..text.len());
+        if leef::walk(body, &mut scratch.pairs, &mut scratch.layer, visitor) {
+            return Some(Format::Leef);
+        }
+    }
+    None
+}
+
+/// Where the mark of a format starts: at the beginning, or behind a header of at most 256 bytes and a space.
+fn mark(text: &str, word: &str) -> Option<usize> {
+    if text.starts_with(word) {
+        return Some(0);
+    }
+    let bytes = text.as_bytes();
+    let head = bytes.get(..bytes.len().min(256))?;
+    let at = memchr::memmem::find(head, word.as_bytes())?;
+    let before = *bytes.get(at.checked_sub(1)?)?;
+    (before == b' ' || before == b'\t' || before == b'\n' || before == 0xbf).then_some(at)
+}
+
+/// Hands on a value; one without a key is text.
+pub(super) fn hand(path: &str, value: Source<'_>, visitor: &mut impl Visitor) {
+    if !value.text().is_empty() {
+        let path = if path.is_empty() { MESSAGE } else { path };
+        visitor.value(path, value, Bits::of(value.text().as_bytes()));
+    }
+}
+
+/// Undoes the escapes of strings and hands them on.
+struct Hand<'a, V> {
+    source: Source<'a>,
+    layer: &'a mut Layer,
+    visitor: &'a mut V,
+}
+
+impl<V: Visitor> Strings for Hand<'_, V> {
+    #[inline]
+    fn string(&mut self, path: &str, raw: &str, start: usize, bits: Bits) {
+        // A string that stands alone is text without a key.
+        let path = if path.is_empty() { MESSAGE } else { path };
+        let value = self.source.slice(start..start + raw.len());
+        if bits.any(Bits::BACKSLASH) {
+            unescape::json(raw, self.layer);
+            self.visitor.value(path, self.layer.over(&value), Bits::of(self.layer.text().as_bytes()));
+        } else {
+            self.visitor.value(path, value, bits);
+        }
+    }
+}
+
+struct Nobody;
+
+impl Strings for Nobody {
+    fn string(&mut self, _path: &str, _raw: &str, _start: usize, _bits: Bits) {}
+}

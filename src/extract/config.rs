@@ -1,0 +1,33 @@
+//! Configuration of the extraction.
+
+use crate::model::IndicatorKind;
+
+/// How far defanged forms are undone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Defang {
+    /// Not at all.
+    Off,
+    /// Bracketed dots, ats and schemes: `hxxp`, `[.]`, `(dot)`, `[at]` …
+    Standard,
+    /// Also words and spaces: `example dot com`.
+    Aggressive,
+}
+
+/// What is extracted.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The kinds to look for.
+    pub kinds: Vec<IndicatorKind>,
+    /// Distinct indicators per event, at most; more set `truncated`.
+    pub max_per_event: usize,
+    /// Defanged forms.
+    pub defang: Defang,
+    /// Also report the host of a URL or e-mail address as an indicator of its own.
+    pub url_hosts: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { kinds: IndicatorKind::ALL.to_vec(), max_per_event: 256, defang: Defang::Standard, url_hosts: false }
+    }
+}

@@ -1,0 +1,38 @@
+//! What stands before and after a candidate.
+
+/// The byte at `at`; NUL beyond the ends.
+#[inline]
+pub(super) fn at(bytes: &[u8], at: usize) -> u8 {
+    bytes.get(at).copied().unwrap_or(0)
+}
+
+/// The byte before `at`; NUL at the beginning.
+#[inline]
+pub(super) fn before(bytes: &[u8], at: usize) -> u8 {
+    at.checked_sub(1).and_then(|before| bytes.get(before)).copied().unwrap_or(0)
+}
+
+/// The word that names what starts at `start`: `key` in `key=`, `key: "`, `key `; at most 32 bytes, across at most four signs.
+pub(super) fn key_before(bytes: &[u8], start: usize) -> &[u8] {
+    let head = bytes.get(..start).unwrap_or_default();
+    let signs = head
+        .iter()
+        .rev()
+        .take(4)
+        .take_while(|byte| matches!(byte, b' ' | b'=' | b':' | b'"' | b'\'' | b'(' | b'\t' | b'[' | b'\\'))
+        .count();
+    let head = &head[..head.len() - signs];
+    let length = head.iter().rev().take(32).take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'_').count();
+    if signs == 0 { &[] } else { &head[head.len() - length..] }
+}
+
+/// Whether a word ends in `suffix`, case apart.
+pub(super) fn ends_with(word: &[u8], suffix: &str) -> bool {
+    word.len().checked_sub(suffix.len()).is_some_and(|at| word[at..].eq_ignore_ascii_case(suffix.as_bytes()))
+}
+
+/// Whether an odd number of backslashes stands before `start`, so that the last of them may open an escape.
+pub(super) fn is_escaped(bytes: &[u8], start: usize) -> bool {
+    let head = bytes.get(..start).unwrap_or_default();
+    head.iter().rev().take(16).take_while(|byte| **byte == b'\\').count() % 2 == 1
+}

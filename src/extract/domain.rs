@@ -1,0 +1,374 @@
+//! Whether a name with a public suffix is meant as a host, and a dotted quad as an address.
+//!
+//! File names, code, keys and versions look the same; what stands around them and how they are written tells them apart. In
+//! fields that are made for host names only the syntax counts.
+
+use std::ops::Range;
+
+use crate::extract::{
+    context::{self, at, before},
+    field::Class,
+    name::Suffix,
+};
+
+/// Top-level domains that are met as file extensions far more often.
+const FILES: [&str; 10] = ["zip", "py", "md", "mov", "cab", "pm", "so", "properties", "ps", "mo"];
+
+/// Top-level domains that are extensions of scripts and sources too; in prose only telling stems are doubted.
+const SCRIPTS: [&str; 12] = ["sh", "pl", "cc", "rs", "app", "ml", "as", "st", "tf", "gd", "la", "bz"];
+
+/// Stems of scripts and sources.
+const STEMS: [&str; 22] = [
+    "main",
+    "mod",
+    "lib",
+    "index",
+    "test",
+    "tests",
+    "init",
+    "config",
+    "configure",
+    "build",
+    "setup",
+    "install",
+    "uninstall",
+    "run",
+    "start",
+    "stop",
+    "script",
+    "update",
+    "deploy",
+    "entrypoint",
+    "utils",
+    "profile",
+];
+
+/// Top-level domains that are words of code.
+const WORDS: [&str; 10] =
+    ["name", "properties", "windows", "management", "channel", "call", "select", "map", "office", "claims"];
+
+/// First labels of code namespaces, which are domains turned round.
+const NAMESPACES: [&str; 21] = [
+    "com",
+    "org",
+    "net",
+    "edu",
+    "gov",
+    "io",
+    "java",
+    "javax",
+    "jdk",
+    "sun",
+    "android",
+    "androidx",
+    "kotlin",
+    "scala",
+    "akka",
+    "system",
+    "microsoft",
+    "windows",
+    "jakarta",
+    "dalvik",
+    "clojure",
+];
+
+/// Labels of the names that virus scanners give.
+const FAMILIES: [&str; 8] = ["win32", "win64", "msil", "o97m", "w97m", "x97m", "w32", "w64"];
+
+/// Programs of DOS and Windows that end in `.com`.
+const PROGRAMS: [&str; 10] =
+    ["command", "format", "more", "chcp", "tree", "mode", "diskcomp", "diskcopy", "graftabl", "loadfix"];
+
+/// Services of Kerberos names: `HTTP/web.example.com`.
+const SERVICES: [&str; 18] = [
+    "http",
+    "https",
+    "host",
+    "ldap",
+    "cifs",
+    "gc",
+    "dns",
+    "nfs",
+    "imap",
+    "pop",
+    "smtp",
+    "ftp",
+    "rpc",
+    "termsrv",
+    "wsman",
+    "mssqlsvc",
+    "restrictedkrbhost",
+    "exchangemdb",
+];
+
+/// Whether a name at `start..end` can be reported at all; spares names in paths and in fields of no hosts the look-up of their suffix.
+pub(super) fn is_possible(bytes: &[u8], start: usize, end: usize, class: Class) -> bool {
+    match class {
+        Class::Host | Class::Url | Class::Machine => true,
+        // A last label is two characters long, and no digit.
+        Class::Text | Class::Command => {
+            !is_component(bytes, &(start..end))
+                && !before(bytes, end).is_ascii_digit()
+                && before(bytes, end - 1) != b'.'
+        }
+        Class::Ip
+        | Class::Email
+        | Class::Hash
+        | Class::Path
+        | Class::Name
+        | Class::Version
+        | Class::Agent
+        | Class::Id
+        | Class::Nothing => false,
+    }
+}
+
+/// Whether the name at `range` is reported.
+pub(super) fn accept(bytes: &[u8], range: Range<usize>, suffix: Suffix, class: Class) -> bool {
+    let public = matches!(suffix, Suffix::Public { .. });
+    match class {
+        Class::Host => {
+            let whole = is_whole(bytes, &range);
+            match suffix {
+                Suffix::Public { .. } | Suffix::Internal => !is_component(bytes, &range),
+                Suffix::Unknown => whole,
+                Suffix::SingleLabel => whole && !is_filler(&bytes[range]),
+                Suffix::Itself => false,
+            }
+        }
+        Class::Url => {
+            (public || suffix == Suffix::Internal) && !is_component(bytes, &range) && at(bytes, range.end) != b'='
+        }
+        Class::Machine => public && is_whole(bytes, &range),
+        Class::Text => public && reads_as_host(bytes, range, suffix, false),
+        Class::Command => public && reads_as_host(bytes, range, suffix, true),
+        Class::Ip
+        | Class::Email
+        | Class::Hash
+        | Class::Path
+        | Class::Name
+        | Class::Version
+        | Class::Agent
+        | Class::Id
+        | Class::Nothing => false,
+    }
+}
+
+/// Whether nothing else is in the value but white space and a trailing dot.
+fn is_whole(bytes: &[u8], range: &Range<usize>) -> bool {
+    let blank = |byte: &u8| matches!(byte, b' ' | b'.' | b'\t' | b'\r' | b'\n');
+    range.len() <= 256
+        && bytes.len() <= range.len() + 16
+        && bytes[..range.start].iter().all(blank)
+        && bytes[range.end..].iter().all(blank)
+}
+
+/// What stands in a field that holds nothing.
+fn is_filler(name: &[u8]) -> bool {
+    const FILLERS: [&str; 7] = ["unknown", "none", "null", "na", "undefined", "empty", "nil"];
+    FILLERS.into_iter().any(|filler| name.eq_ignore_ascii_case(filler.as_bytes()))
+}
+
+/// Whether it stands behind a slash, as parts of paths do, and not behind the two slashes of an authority.
+fn is_component(bytes: &[u8], range: &Range<usize>) -> bool {
+    match before(bytes, range.start) {
+        b'/' => before(bytes, range.start - 1) != b'/' && !is_service(bytes, range.start),
+        b'\\' => {
+            let head = &bytes[..range.start];
+            let slashes = head.iter().rev().take(8).take_while(|byte| **byte == b'\\').count();
+            let lead = before(bytes, range.start - slashes);
+            // A host of a share stands behind two, four … of them, and nothing before.
+            slashes % 2 == 1
+                || lead.is_ascii_alphanumeric()
+                || matches!(lead, b':' | b'.' | b')' | b'}' | b'%' | b'_' | b'-')
+        }
+        _ => false,
+    }
+}
+
+/// Whether a Kerberos service stands before the slash.
+fn is_service(bytes: &[u8], start: usize) -> bool {
+    let head = bytes.get(..start - 1).unwrap_or_default();
+    let length = head.iter().rev().take(20).take_while(|byte| byte.is_ascii_alphanumeric()).count();
+    let lead = before(head, head.len() - length);
+    let word = &head[head.len() - length..];
+    !matches!(lead, b'/' | b'\\' | b'.' | b'-')
+        && SERVICES.into_iter().any(|name| word.eq_ignore_ascii_case(name.as_bytes()))
+}
+
+/// Whether a name in prose or in a command line is meant as a host.
+fn reads_as_host(bytes: &[u8], range: Range<usize>, suffix: Suffix, command: bool) -> bool {
+    if is_component(bytes, &range)
+        || matches!(before(bytes, range.start), b'$' | b'%' | b'#' | b'&' | b'~' | b'^' | b'-' | b'!')
+    {
+        return false;
+    }
+    let share = before(bytes, range.start) == b'\\';
+    if !share && is_code_behind(bytes, range.end) {
+        return false;
+    }
+    // Scripts of others have no case and are met in no code.
+    let raw = &bytes[range];
+    if !raw.is_ascii() {
+        return true;
+    }
+    written_as_host(raw, suffix, command)
+}
+
+/// Whether what follows makes it a call, a key, an index, a scope or a part of a path.
+fn is_code_behind(bytes: &[u8], end: usize) -> bool {
+    let after = at(bytes, end + 1);
+    match at(bytes, end) {
+        b'(' | b'=' | b'[' | b'{' | b'$' | b'@' => true,
+        b'!' => after.is_ascii_alphanumeric(),
+        b':' => after == b':',
+        b'"' | b'\'' => after == b':',
+        b'\\' => match after {
+            b'"' => at(bytes, end + 2) == b':',
+            b'n' | b'r' | b't' | b'\\' | b'\'' | b'u' | b'/' => false,
+            _ => true,
+        },
+        _ => false,
+    }
+}
+
+fn written_as_host(raw: &[u8], suffix: Suffix, command: bool) -> bool {
+    let labels = raw.split(|&byte| byte == b'.').count();
+    let first = raw.split(|&byte| byte == b'.').next().unwrap_or_default();
+    let last = raw.rsplit(|&byte| byte == b'.').next().unwrap_or_default();
+    let is = |word: &str| last.eq_ignore_ascii_case(word.as_bytes());
+    let among = |words: &[&str]| words.iter().any(|word| is(word));
+    let classic = among(&["com", "net", "org"]);
+    let web = first.eq_ignore_ascii_case(b"www");
+
+    // `System.Management`, `failed.No`
+    let title = last[0].is_ascii_uppercase() && last[1..].iter().any(u8::is_ascii_lowercase);
+    let all_title = raw.split(|&byte| byte == b'.').all(|label| label[0].is_ascii_uppercase());
+    if title && !(classic && all_title) {
+        return false;
+    }
+    let namespace = NAMESPACES.iter().any(|word| first.eq_ignore_ascii_case(word.as_bytes()));
+    let begins = |words: &[&str]| words.iter().any(|word| first.eq_ignore_ascii_case(word.as_bytes()));
+    let product = begins(&["system", "microsoft", "windows"]);
+    let dot_net = begins(&["asp", "ado", "vb", "system"]) && is("net");
+    if dot_net || (namespace && labels > 2) || (product && (!classic || title)) {
+        return false;
+    }
+    for label in raw.split(|&byte| byte == b'.') {
+        let camel = label.windows(2).any(|pair| pair[0].is_ascii_lowercase() && pair[1].is_ascii_uppercase());
+        if (camel && !(classic && labels <= 3)) || label.contains(&b'_') {
+            return false;
+        }
+        if FAMILIES.into_iter().any(|family| label.eq_ignore_ascii_case(family.as_bytes())) {
+            return false;
+        }
+    }
+    let Suffix::Public { labels: suffix_labels } = suffix else { return false };
+    if suffix_labels > 1 {
+        return true;
+    }
+    let registered = raw.rsplit(|&byte| byte == b'.').nth(1).unwrap_or_default();
+    let lettered = registered.iter().any(u8::is_ascii_alphabetic);
+    if !(lettered || classic || among(&["cn", "ru", "info"])) {
+        return false;
+    }
+    if among(&FILES) {
+        return web && labels > 2;
+    }
+    if among(&WORDS) || (is("id") && labels == 2) {
+        return web;
+    }
+    if among(&SCRIPTS) && labels == 2 {
+        let stem = STEMS.into_iter().any(|stem| first.eq_ignore_ascii_case(stem.as_bytes()));
+        return !(command || stem || is("sh"));
+    }
+    let program =
+        is("com") && labels == 2 && PROGRAMS.into_iter().any(|name| first.eq_ignore_ascii_case(name.as_bytes()));
+    !program
+}
+
+/// The part of a word that is a name, where letters of a script without spaces are glued to an ASCII name.
+pub(super) fn split_scripts(word: &str) -> Range<usize> {
+    if word.is_ascii() {
+        return 0..word.len();
+    }
+    let wide = |letter: char| letter >= '\u{2e80}';
+    let glued = |one: char, other: char| wide(one) && other.is_ascii_alphanumeric();
+    let mut previous = '.';
+    let mut start = 0;
+    for (offset, letter) in word.char_indices() {
+        if glued(previous, letter) || glued(letter, previous) {
+            if word.get(start..offset).is_some_and(|part| part.contains('.')) {
+                return start..offset;
+            }
+            start = offset;
+        }
+        previous = letter;
+    }
+    start..word.len()
+}
+
+/// The end of the address that digits and dots at `start..end` begin with: all of it, or without the port that packet dumps
+/// append as a fifth group.
+pub(super) fn address_end(bytes: &[u8], start: usize, end: usize) -> Option<usize> {
+    let run = bytes.get(start..end)?;
+    let dots = run.iter().filter(|&&byte| byte == b'.').count();
+    match dots {
+        3 => Some(end),
+        4 => {
+            let dot = start + run.iter().rposition(|&byte| byte == b'.')?;
+            let port = bytes.get(dot + 1..end)?;
+            if port.is_empty() {
+                return Some(dot);
+            }
+            let number: u16 = std::str::from_utf8(port).ok()?.parse().ok()?;
+            let dump = number > 255 || at(bytes, end) == b':' || bytes.get(end..end + 2) == Some(b" >");
+            (dump && port[0] != b'0').then_some(dot)
+        }
+        _ => None,
+    }
+}
+
+/// Whether the dotted quad at `start..end` is the version of something.
+pub(super) fn is_version(bytes: &[u8], start: usize, end: usize, class: Class) -> bool {
+    const EXACT: [&str; 11] =
+        ["v", "ver", "rv", "rev", "build", "release", "firmware", "patch", "revision", "versions", "upgrade"];
+    let quad = &bytes[start..end];
+    if quad.starts_with(b"0.") && quad != b"0.0.0.0" {
+        return true;
+    }
+    let previous = before(bytes, start);
+    let next = at(bytes, end);
+    if next == b'-' && at(bytes, end + 1).is_ascii_alphabetic() {
+        return true;
+    }
+    match previous {
+        b'/' => {
+            if class == Class::Agent || (next == b'/' && !matches!(before(bytes, start - 1), b'/' | b' ' | 0)) {
+                return true;
+            }
+            let port = next == b':' && at(bytes, end + 1).is_ascii_digit();
+            !port && is_product(&bytes[..start - 1])
+        }
+        b'-' => before(bytes, start - 1).is_ascii_alphabetic(),
+        // Packages of Windows: `Package~31bf3856ad364e35~amd64~~6.1.1.0`.
+        b'~' => true,
+        // Directories of the assembly cache: `System.Web__4.0.0.0__b03f5f7f11d50a3a`.
+        b'_' if class == Class::Path => true,
+        b'\\' => is_component(bytes, &(start..end)),
+        _ => {
+            let key = context::key_before(bytes, start);
+            context::ends_with(key, "version")
+                || EXACT.into_iter().any(|word| key.eq_ignore_ascii_case(word.as_bytes()))
+        }
+    }
+}
+
+/// Whether `head` ends in the name of a program, as `Chrome` in `Chrome/131.0.0.0`.
+fn is_product(head: &[u8]) -> bool {
+    const LOWER: [&str; 8] = ["curl", "wget", "nginx", "apache", "openssl", "python", "java", "git"];
+    let length = head.iter().rev().take(32).take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'_').count();
+    let word = &head[head.len() - length..];
+    let capital = word.first().is_some_and(u8::is_ascii_uppercase) && word.iter().any(u8::is_ascii_lowercase);
+    capital || LOWER.into_iter().any(|name| word == name.as_bytes())
+}

@@ -1,0 +1,52 @@
+//! E-mail addresses.
+
+use std::ops::Range;
+
+use crate::extract::{
+    context::{at, before, is_escaped},
+    name,
+};
+
+/// Bytes of a local part; `=` and `/` would take keys and paths in, and quoted forms do not occur outside mail headers.
+pub(super) fn is_local(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'%' | b'+' | b'-' | b'\'')
+}
+
+/// An address whose local part starts at `start` at the earliest and whose `@` is at `sign`: its span and where its domain
+/// starts. The canonical form, domain in lower case, is appended to `out`.
+pub(super) fn find(text: &str, start: usize, sign: usize, out: &mut String) -> Option<(Range<usize>, usize)> {
+    let bytes = text.as_bytes();
+    let mut start = start;
+    if is_escaped(bytes, start) && matches!(at(bytes, start), b'n' | b'r' | b't') {
+        start += 1;
+    }
+    while start < sign && !(at(bytes, start).is_ascii_alphanumeric() || at(bytes, start) == b'_') {
+        start += 1;
+    }
+    let local = text.get(start..sign)?;
+    if !matches!(local.len(), 1..=64) || local.ends_with('.') || local.contains("..") || is_password(bytes, start) {
+        return None;
+    }
+    let rest = text.get(sign + 1..)?;
+    let length = rest
+        .char_indices()
+        .take(256)
+        .find(|&(_, letter)| !(letter.is_alphanumeric() || matches!(letter, '.' | '-')))
+        .map_or(rest.len(), |(at, _)| at);
+    let domain = rest.get(..length)?.trim_end_matches(['.', '-']);
+    if !domain.contains('.') {
+        return None;
+    }
+    out.push_str(local);
+    out.push('@');
+    name::canonical(domain, out).then_some((start..sign + 1 + domain.len(), sign + 1))
+}
+
+/// Whether what stands before makes it the password of a URL: `://user:`.
+fn is_password(bytes: &[u8], start: usize) -> bool {
+    if !matches!(before(bytes, start), b':' | b'/') {
+        return false;
+    }
+    let head = bytes.get(start.saturating_sub(80)..start).unwrap_or_default();
+    memchr::memmem::rfind(head, b"://").is_some_and(|at| !head[at + 3..].iter().any(|byte| matches!(byte, b'/' | b' ')))
+}

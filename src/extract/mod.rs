@@ -1,0 +1,87 @@
+//! Finding indicators in payloads.
+//!
+//! Rules: one pass over the values of an event, hand-written verifiers on anchors, no backtracking: time is linear in the
+//! payload whatever it holds. Private, reserved and internal values are found as any other; judging them is the gate's. Look-alikes
+//! (versions, file names, code, times, identifiers) are left out by what stands around them and by the field they stand in.
+
+mod address;
+mod config;
+mod context;
+mod domain;
+mod email;
+mod extraction;
+mod field;
+mod hash;
+pub(crate) mod name;
+mod refang;
+mod rules;
+mod scan;
+mod url;
+mod visit;
+
+use std::cell::RefCell;
+
+pub use config::{Config, Defang};
+pub use extraction::{Extraction, Match, Sighted};
+
+use crate::{
+    event,
+    model::{Indicator, IndicatorKind},
+};
+use visit::{Collector, Scratch};
+
+/// What is looked for; built once, shared by all shards.
+#[derive(Clone, Debug)]
+pub struct Extractor {
+    kinds: Kinds,
+    max: usize,
+    defang: Defang,
+    url_hosts: bool,
+}
+
+/// A set of kinds.
+#[derive(Clone, Copy, Debug)]
+struct Kinds(u16);
+
+impl Kinds {
+    const fn has(self, kind: IndicatorKind) -> bool {
+        self.0 & 1 << kind.index() != 0
+    }
+}
+
+thread_local! {
+    /// Buffers of the walk; their contents have no meaning between two extractions.
+    static SCRATCH: RefCell<(event::Scratch, Scratch)> = RefCell::default();
+}
+
+impl Extractor {
+    /// Takes over what the configuration asks for.
+    pub fn new(config: &Config) -> Self {
+        let kinds = config.kinds.iter().fold(0, |set, kind| set | 1 << kind.index());
+        Self { kinds: Kinds(kinds), max: config.max_per_event, defang: config.defang, url_hosts: config.url_hosts }
+    }
+
+    /// Finds the indicators of one payload. Clears `out` first and reuses its memory. Never panics; linear time.
+    pub fn extract(&self, payload: &[u8], out: &mut Extraction) {
+        SCRATCH.with_borrow_mut(|(walk, scratch)| {
+            out.clear();
+            let mut outline = std::mem::take(out.outline_mut());
+            let mut collector = Collector::new(self, out, scratch);
+            event::walk(payload, walk, &mut outline, &mut collector);
+            *out.outline_mut() = outline;
+        });
+    }
+
+    /// What a value given by itself is, as a person types it: the whole of it has to be one indicator, defanged or not, of a
+    /// kind that is looked for. Names count whatever their suffix.
+    pub fn identify(&self, value: &str) -> Option<Indicator> {
+        let value = value.trim();
+        let mut out = Extraction::default();
+        SCRATCH.with_borrow_mut(|(_, scratch)| Collector::new(self, &mut out, scratch).typed(value));
+        let found = out.matches().find(|found| found.span == (0..value.len()))?;
+        Some(Indicator::new(found.kind, found.value))
+    }
+}
+
+#[cfg(test)]
+mod tests;

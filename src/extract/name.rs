@@ -1,0 +1,164 @@
+//! Host names: syntax, canonical form, and where their suffix stands.
+
+/// What is known of a name's suffix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Suffix {
+    /// A name under a public suffix; `labels` is the number of labels of that suffix.
+    Public {
+        /// Labels of the public suffix.
+        labels: usize,
+    },
+    /// The name is itself a suffix of a registry: `co.uk`.
+    Itself,
+    /// A suffix that resolves only inside, by standard or by custom.
+    Internal,
+    /// No such suffix is known.
+    Unknown,
+    /// There is no dot in it.
+    SingleLabel,
+}
+
+/// Suffixes of RFC 6761, RFC 6762, RFC 8375, `.internal`, and those that organisations commonly use inside.
+const INTERNAL: [&str; 14] = [
+    "local",
+    "internal",
+    "corp",
+    "lan",
+    "home",
+    "home.arpa",
+    "localdomain",
+    "localhost",
+    "intranet",
+    "private",
+    "test",
+    "invalid",
+    "in-addr.arpa",
+    "ip6.arpa",
+];
+
+/// Whether `name` is one of the internal suffixes or under one.
+pub(crate) fn is_internal(name: &str) -> bool {
+    INTERNAL.into_iter().any(|suffix| is_under(name, suffix))
+}
+
+/// Whether `name` is `suffix` or ends in it at a label.
+pub(crate) fn is_under(name: &str, suffix: &str) -> bool {
+    name.strip_suffix(suffix).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+}
+
+/// Where the suffix of a canonical name stands.
+pub(crate) fn suffix(name: &str) -> Suffix {
+    if !name.contains('.') {
+        return Suffix::SingleLabel;
+    }
+    if is_internal(name) {
+        return Suffix::Internal;
+    }
+    match psl::suffix(name.as_bytes()) {
+        Some(suffix) if suffix.is_known() => {
+            let bytes = suffix.as_bytes();
+            // The host of a private suffix (`github.io`) is a site of its own; a registry's is not.
+            if bytes.len() == name.len() && suffix.typ() != Some(psl::Type::Private) {
+                return Suffix::Itself;
+            }
+            Suffix::Public { labels: bytes.iter().filter(|&&byte| byte == b'.').count() + 1 }
+        }
+        _ => Suffix::Unknown,
+    }
+}
+
+/// Appends the canonical form of a name to `out`: lower case, A-labels, no trailing dot. False, and nothing appended, when it
+/// is no host name. Underscores are allowed but for the last label, as service records have them.
+pub(super) fn canonical(raw: &str, out: &mut String) -> bool {
+    let raw = raw.strip_suffix('.').unwrap_or(raw);
+    let start = out.len();
+    if raw.is_ascii() {
+        if raw.len() > 253 {
+            return false;
+        }
+        out.extend(raw.bytes().map(|byte| char::from(byte.to_ascii_lowercase())));
+    } else {
+        // The conversion grows with the text; no name is longer.
+        if raw.len() > 1024 {
+            return false;
+        }
+        match idna::domain_to_ascii(raw) {
+            Ok(name) => out.push_str(name.strip_suffix('.').unwrap_or(&name)),
+            Err(_) => return false,
+        }
+    }
+    let valid = is_valid(&out[start..]);
+    if !valid {
+        out.truncate(start);
+    }
+    valid
+}
+
+fn is_valid(name: &str) -> bool {
+    if name.is_empty() || name.len() > 253 {
+        return false;
+    }
+    let mut last = "";
+    for label in name.split('.') {
+        let bytes = label.as_bytes();
+        let fits = matches!(bytes.len(), 1..=63)
+            && bytes[0] != b'-'
+            && bytes[bytes.len() - 1] != b'-'
+            && bytes.iter().all(|&byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
+        if !fits {
+            return false;
+        }
+        last = label;
+    }
+    // A last label of digits is an address of some kind.
+    !last.contains('_') && last.bytes().any(|byte| byte.is_ascii_alphabetic())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_have_one_form() {
+        let rows = [
+            ("case", "WWW.Example.COM", Some("www.example.com")),
+            ("trailing dot", "example.com.", Some("example.com")),
+            ("service record", "_ldap._tcp.example.com", Some("_ldap._tcp.example.com")),
+            ("umlaut", "bücher.example", Some("xn--bcher-kva.example")),
+            ("punycode", "XN--BCHER-KVA.example", Some("xn--bcher-kva.example")),
+            ("hyphen first", "-a.example", None),
+            ("hyphen last", "a-.example", None),
+            ("empty label", "a..example", None),
+            ("digits last", "a.12", None),
+            ("underscore last", "a.b_c", None),
+            ("empty", "", None),
+            ("label too long", &format!("{}.com", "a".repeat(64)), None),
+            ("too long", &format!("{}com", "a.".repeat(126)), None),
+        ];
+        for (name, raw, expected) in rows {
+            let mut out = String::from("x");
+            let valid = canonical(raw, &mut out);
+            assert_eq!(valid.then_some(&out[1..]), expected, "{name}");
+            assert!(out.starts_with('x') && (valid || out.len() == 1), "{name}");
+        }
+    }
+
+    #[test]
+    fn suffixes_are_told_apart() {
+        let rows = [
+            ("example.com", Suffix::Public { labels: 1 }),
+            ("example.co.uk", Suffix::Public { labels: 2 }),
+            ("evil.web.app", Suffix::Public { labels: 2 }),
+            ("github.io", Suffix::Public { labels: 2 }),
+            ("co.uk", Suffix::Itself),
+            ("dc1.corp", Suffix::Internal),
+            ("4.3.2.1.in-addr.arpa", Suffix::Internal),
+            ("foo.notatld", Suffix::Unknown),
+            ("xn--bcher-kva.xn--p1ai", Suffix::Public { labels: 1 }),
+            ("localhost", Suffix::SingleLabel),
+        ];
+        for (name, expected) in rows {
+            assert_eq!(suffix(name), expected, "{name}");
+        }
+    }
+}

@@ -1,0 +1,448 @@
+//! Reading the text of one value: pieces between spaces and quotes, and in those that can hold something, candidates from left
+//! to right, each handed to its verifier. A byte is looked at a bounded number of times.
+
+use std::ops::Range;
+
+use crate::{
+    event::{Bits, Layer, Source},
+    extract::{
+        Defang, Extraction, Extractor, address,
+        context::{self, at, before},
+        domain, email,
+        field::Class,
+        hash,
+        name::{self, Suffix},
+        refang, url,
+    },
+    model::{IndicatorKind, Role},
+};
+
+/// Where matches go.
+pub(super) struct Sink<'a> {
+    pub(super) extractor: &'a Extractor,
+    pub(super) out: &'a mut Extraction,
+    pub(super) path: &'a str,
+    pub(super) role: Role,
+    /// The canonical value in the making, and a URL that waits for the words before it.
+    pub(super) canonical: &'a mut String,
+    pub(super) link: &'a mut String,
+}
+
+impl Sink<'_> {
+    fn wants(&self, kind: IndicatorKind) -> bool {
+        self.extractor.kinds.has(kind)
+    }
+
+    /// Adds the part `part` of the canonical buffer.
+    fn add(&mut self, kind: IndicatorKind, part: Range<usize>, span: Range<usize>) {
+        if self.extractor.kinds.has(kind) {
+            let value = self.canonical.get(part).unwrap_or_default();
+            self.out.add(kind, value, self.path, self.role, span, self.extractor.max);
+        }
+    }
+
+    fn add_all(&mut self, kind: IndicatorKind, span: Range<usize>) {
+        self.add(kind, 0..self.canonical.len(), span);
+    }
+}
+
+/// The text of one value.
+pub(super) struct Value<'a> {
+    source: Source<'a>,
+    text: &'a str,
+    bytes: &'a [u8],
+    class: Class,
+}
+
+/// A piece without white space and quotes, and what is in it.
+struct Piece {
+    range: Range<usize>,
+    bits: Bits,
+}
+
+/// Classes of the bytes of pieces; a separator is white space, a quote, an angle bracket.
+const PIECE: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let separates = matches!(byte as u8, 0..=b' ' | b'"' | b'<' | b'>' | 0x7f);
+        table[byte] = if separates { Bits::STOP } else { Bits::class(byte as u8) };
+        byte += 1;
+    }
+    table
+};
+
+/// Shorter pieces hold neither a hash nor a CVE identifier.
+const SHORTEST: usize = 13;
+
+impl<'a> Value<'a> {
+    pub(super) fn new(source: Source<'a>, class: Class) -> Self {
+        Self { source, text: source.text(), bytes: source.text().as_bytes(), class }
+    }
+
+    /// Finds everything in it.
+    pub(super) fn scan(&self, sink: &mut Sink<'_>, layer: &mut Layer) {
+        if sink.extractor.defang == Defang::Aggressive && refang::refang(self.text, true, layer) {
+            Value::new(layer.over(&self.source), self.class).pieces(sink, None);
+        } else {
+            self.pieces(sink, Some(layer));
+        }
+    }
+
+    /// Goes through the pieces; `layer` is there when defanged forms may still have to be undone.
+    fn pieces(&self, sink: &mut Sink<'_>, mut layer: Option<&mut Layer>) {
+        let (mut start, mut bits) = (0, 0);
+        for (pos, &byte) in self.bytes.iter().enumerate() {
+            let class = PIECE[usize::from(byte)];
+            if class != Bits::STOP {
+                bits |= class;
+                continue;
+            }
+            if pos - start >= 2 && (bits != 0 || pos - start >= SHORTEST || self.class == Class::Host) {
+                self.piece(&Piece { range: start..pos, bits: Bits::new(bits) }, sink, layer.as_deref_mut());
+            }
+            (start, bits) = (pos + 1, 0);
+        }
+        if self.bytes.len() - start >= 2 {
+            self.piece(&Piece { range: start..self.bytes.len(), bits: Bits::new(bits) }, sink, layer);
+        }
+    }
+
+    fn piece(&self, piece: &Piece, sink: &mut Sink<'_>, layer: Option<&mut Layer>) {
+        let bits = piece.bits;
+        let length = piece.range.len();
+        let bytes = &self.bytes[piece.range.clone()];
+        let long = length >= 32 || (length >= SHORTEST && bits.any(Bits::DASH)) || self.class == Class::Host;
+        if !long && !bits.any(Bits::DOT | Bits::AT | Bits::BRACKET | Bits::WIDE) && !tells(bytes) {
+            return;
+        }
+        if let Some(layer) = layer
+            && (bits.any(Bits::BRACKET | Bits::WIDE) || (bits.any(Bits::BACKSLASH) && refang::has_slashes(bytes)))
+            && sink.extractor.defang != Defang::Off
+        {
+            let part = self.source.slice(piece.range.clone());
+            if refang::refang(part.text(), false, layer) {
+                Value::new(layer.over(&part), self.class).pieces(sink, None);
+                return;
+            }
+        }
+        self.urls(piece, sink);
+    }
+
+    /// Takes the URLs out of a piece and reads what is between them.
+    fn urls(&self, piece: &Piece, sink: &mut Sink<'_>) {
+        let mut start = piece.range.start;
+        if piece.bits.any(Bits::COLON) {
+            let defang = sink.extractor.defang != Defang::Off;
+            while let Some(url) = url::find(self.text, start..piece.range.end, defang, sink.link) {
+                self.words(start..url.span.start, piece.bits, sink);
+                std::mem::swap(sink.canonical, sink.link);
+                self.url(&url, sink);
+                start = url.span.end;
+            }
+        }
+        self.words(start..piece.range.end, piece.bits, sink);
+    }
+
+    fn url(&self, url: &url::Url, sink: &mut Sink<'_>) {
+        sink.add_all(IndicatorKind::Url, self.source.span(url.span.clone()));
+        if sink.extractor.url_hosts || !sink.wants(IndicatorKind::Url) {
+            let mut host = url.canonical_host.clone();
+            if sink.canonical.get(host.clone()).is_some_and(|host| host.starts_with('[')) {
+                host = host.start + 1..host.end - 1;
+            }
+            let public = url.host_kind != IndicatorKind::Domain
+                || sink
+                    .canonical
+                    .get(host.clone())
+                    .is_some_and(|host| matches!(name::suffix(host), Suffix::Public { .. }));
+            if public {
+                sink.add(url.host_kind, host, self.source.span(url.host.clone()));
+            }
+        }
+    }
+
+    /// Reads a part without URLs from left to right.
+    fn words(&self, range: Range<usize>, bits: Bits, sink: &mut Sink<'_>) {
+        let mut pos = range.start;
+        let colons = bits.any(Bits::COLON) && memchr::memchr_iter(b':', &self.bytes[range.clone()]).nth(1).is_some();
+        // Up to where a candidate of that kind has been looked for in vain.
+        let (mut no_address, mut no_email) = (pos, pos);
+        while pos < range.end {
+            let byte = self.bytes[pos];
+            if WORD[usize::from(byte)] == 0 && byte != b':' {
+                pos += 1;
+                continue;
+            }
+            if colons && pos >= no_address && (byte == b':' || byte.is_ascii_hexdigit()) {
+                let (run, found) = self.version_six(pos, range.end, sink);
+                if let Some(end) = found {
+                    pos = end;
+                    continue;
+                }
+                no_address = run;
+            }
+            if byte == b':' {
+                pos += 1;
+                continue;
+            }
+            if bits.any(Bits::AT) && pos >= no_email {
+                let rest = &self.bytes[pos..range.end];
+                let sign = pos + rest.iter().position(|&byte| !email::is_local(byte)).unwrap_or(rest.len());
+                if sign < range.end
+                    && self.bytes[sign] == b'@'
+                    && let Some(end) = self.email(pos, sign, sink)
+                {
+                    pos = end;
+                    continue;
+                }
+                no_email = sign;
+            }
+            let (mut end, mut marks) = (pos, 0);
+            for &byte in &self.bytes[pos..range.end] {
+                let mark = WORD[usize::from(byte)];
+                if mark == 0 {
+                    break;
+                }
+                marks |= mark;
+                end += 1;
+            }
+            if marks & DOT != 0 || end - pos >= SHORTEST || self.class == Class::Host {
+                self.word(pos..end, marks, sink);
+            }
+            pos = end;
+        }
+    }
+
+    /// An IPv6 address in the run of hex digits, colons and dots at `start`: the end of the run, and of the address.
+    fn version_six(&self, start: usize, limit: usize, sink: &mut Sink<'_>) -> (usize, Option<usize>) {
+        let rest = &self.bytes[start..limit];
+        let is_part = |byte: &u8| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.');
+        let run = start + rest.iter().position(|byte| !is_part(byte)).unwrap_or(rest.len());
+        let text = self.text.get(start..run).unwrap_or_default();
+        if text.len() > 64 || text.bytes().filter(|&byte| byte == b':').count() < 2 {
+            return (run, None);
+        }
+        let lone = text.starts_with(':') && !text.starts_with("::");
+        let start = start + usize::from(lone);
+        let mut text = text.get(usize::from(lone)..).unwrap_or_default().trim_end_matches('.');
+        if text.ends_with(':') && !text.ends_with("::") {
+            text = &text[..text.len() - 1];
+        }
+        let glued = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+        if glued(before(self.bytes, start)) || glued(at(self.bytes, run)) || !sink.wants(IndicatorKind::Ipv6) {
+            return (run, None);
+        }
+        if matches!(self.class, Class::Version | Class::Id) {
+            return (run, None);
+        }
+        let plain = matches!(self.class, Class::Ip | Class::Host);
+        let found = address::v6(text, plain).map(|address| (address, text.len())).or_else(|| {
+            // Eight groups and a port, or a port behind a dot.
+            let port = text.rfind([':', '.']).filter(|&port| text[port + 1..].parse::<u16>().is_ok())?;
+            Some((address::v6(&text[..port], plain)?, port))
+        });
+        let Some((address, length)) = found else { return (run, None) };
+        sink.canonical.clear();
+        let kind = address::write_v6(address, sink.canonical);
+        sink.add_all(kind, self.source.span(start..start + length));
+        (run, Some(run))
+    }
+
+    fn email(&self, start: usize, sign: usize, sink: &mut Sink<'_>) -> Option<usize> {
+        if !sink.wants(IndicatorKind::Email) {
+            return None;
+        }
+        sink.canonical.clear();
+        let (span, domain) = email::find(self.text, start, sign, sink.canonical)?;
+        let canonical_domain = sink.canonical.rfind('@')? + 1..sink.canonical.len();
+        let public = match name::suffix(sink.canonical.get(canonical_domain.clone())?) {
+            Suffix::Public { .. } => true,
+            Suffix::Internal | Suffix::Unknown => self.class == Class::Email,
+            Suffix::Itself | Suffix::SingleLabel => false,
+        };
+        if !public {
+            return None;
+        }
+        sink.add_all(IndicatorKind::Email, self.source.span(span.clone()));
+        if sink.extractor.url_hosts {
+            sink.add(IndicatorKind::Domain, canonical_domain, self.source.span(domain..span.end));
+        }
+        Some(span.end)
+    }
+
+    /// A run of letters, digits, dots, hyphens, underscores and other scripts.
+    fn word(&self, range: Range<usize>, mut marks: u8, sink: &mut Sink<'_>) {
+        let Range { mut start, mut end } = range;
+        while start < end && matches!(self.bytes[start], b'.' | b'-' | b'_') && !self.is_service(start) {
+            start += 1;
+        }
+        while start < end && matches!(self.bytes[end - 1], b'.' | b'-' | b'_') {
+            end -= 1;
+        }
+        if context::is_escaped(self.bytes, start) && matches!(at(self.bytes, start), b'n' | b'r' | b't') {
+            // A line break of a further layer of escapes, unless it is a part of a path.
+            let path = self.bytes[..start].iter().rev().take(64).take_while(|byte| **byte > b' ');
+            if !path.clone().zip(path.skip(1)).any(|(slash, colon)| (*slash, *colon) == (b'\\', b':')) {
+                start += 1;
+                marks =
+                    self.bytes[start..end.max(start)].iter().fold(0, |marks, &byte| marks | WORD[usize::from(byte)]);
+            }
+        }
+        if end.saturating_sub(start) < 2 {
+            return;
+        }
+        let word = &self.bytes[start..end];
+        // Signs that were cut off the ends are still among the marks, which costs a look and nothing else.
+        let (letters, dashes) = (marks & LETTER != 0, marks & DASH != 0);
+        let dots = if marks & DOT == 0 { 0 } else { word.iter().filter(|&&byte| byte == b'.').count() };
+        // A label of a name may be as long as a hash, and a hash alone is no single label.
+        let found = dots > 0 && letters && self.domain(start, end, sink);
+        let mut more = !found && letters && word.len() >= 32 && self.hashes(start, end, sink);
+        if dashes && letters && word.len() >= 13 {
+            more |= self.weaknesses(start, end, sink);
+        }
+        if self.class == Class::Host && dots == 0 && letters && !more {
+            self.domain(start, end, sink);
+        }
+        if dots >= 3 && !found && (dashes || !letters) && sink.wants(IndicatorKind::Ipv4) {
+            let mut part = start;
+            for piece in word.split(|byte| matches!(byte, b'-' | b'_')) {
+                self.version_four(part, part + piece.len(), sink);
+                part += piece.len() + 1;
+            }
+        }
+    }
+
+    /// Whether the underscore at `start` begins the name of a service record.
+    fn is_service(&self, start: usize) -> bool {
+        matches!(self.class, Class::Host | Class::Url) && self.bytes[start] == b'_'
+    }
+
+    fn version_four(&self, start: usize, end: usize, sink: &mut Sink<'_>) {
+        let Some(end) = domain::address_end(self.bytes, start, end) else { return };
+        let Some(found) = address::v4(&self.bytes[start..end]) else { return };
+        let typed = matches!(self.class, Class::Ip | Class::Host);
+        if self.class == Class::Version || (!typed && domain::is_version(self.bytes, start, end, self.class)) {
+            return;
+        }
+        sink.canonical.clear();
+        address::write_v4(found, sink.canonical);
+        sink.add_all(IndicatorKind::Ipv4, self.source.span(start..end));
+    }
+
+    /// Says whether there was one.
+    fn hashes(&self, start: usize, end: usize, sink: &mut Sink<'_>) -> bool {
+        if self.class == Class::Id {
+            return false;
+        }
+        let mut found = false;
+        let mut part = start;
+        for run in self.bytes[start..end].split(|byte| matches!(byte, b'-' | b'_' | b'.')) {
+            let range = part..part + run.len();
+            if let Some(kind) = hash::kind(self.bytes, range.start, range.end) {
+                sink.canonical.clear();
+                sink.canonical.push_str(self.text.get(range.clone()).unwrap_or_default());
+                sink.canonical.make_ascii_lowercase();
+                sink.add_all(kind, self.source.span(range.clone()));
+                found = true;
+            }
+            part += run.len() + 1;
+        }
+        found
+    }
+
+    /// `CVE-2021-44228`; says whether there was one.
+    fn weaknesses(&self, start: usize, end: usize, sink: &mut Sink<'_>) -> bool {
+        let (mut seek, mut found) = (start, false);
+        while let Some(offset) = memchr::memchr(b'-', &self.bytes[seek..end]) {
+            let dash = seek + offset;
+            seek = dash + 1;
+            let Some(first) = dash.checked_sub(3).filter(|&first| first >= start) else { continue };
+            let head = &self.bytes[first..dash];
+            if !head.eq_ignore_ascii_case(b"cve") || before(self.bytes, first).is_ascii_alphanumeric() {
+                continue;
+            }
+            let tail = &self.bytes[seek..end];
+            let digits = |from: usize| tail.iter().skip(from).take_while(|byte| byte.is_ascii_digit()).count();
+            let number = digits(5);
+            let fits = digits(0) == 4
+                && (tail.starts_with(b"19") || tail.starts_with(b"20"))
+                && tail.get(4) == Some(&b'-')
+                && matches!(number, 4..=10)
+                && !tail.get(5 + number).is_some_and(u8::is_ascii_alphabetic);
+            if fits {
+                let last = seek + 5 + number;
+                sink.canonical.clear();
+                sink.canonical.push_str(self.text.get(first..last).unwrap_or_default());
+                sink.canonical.make_ascii_uppercase();
+                sink.add_all(IndicatorKind::Cve, self.source.span(first..last));
+                seek = last;
+                found = true;
+            }
+        }
+        found
+    }
+
+    /// Says whether it is one that is reported.
+    fn domain(&self, start: usize, end: usize, sink: &mut Sink<'_>) -> bool {
+        if !sink.wants(IndicatorKind::Domain) || !domain::is_possible(self.bytes, start, end, self.class) {
+            return false;
+        }
+        let mut start = start;
+        // `\u0027` of a further layer.
+        let code = self.bytes[start..end].get(1..5);
+        if context::is_escaped(self.bytes, start)
+            && self.bytes[start] == b'u'
+            && code.is_some_and(|code| code.iter().all(u8::is_ascii_hexdigit))
+        {
+            start += 5;
+        }
+        let Some(raw) = self.text.get(start..end) else { return false };
+        let part = domain::split_scripts(raw);
+        let start = start + part.start;
+        let raw = raw.get(part).unwrap_or_default();
+        let raw = raw.trim_matches('.');
+        let end = start + raw.len();
+        sink.canonical.clear();
+        if !name::canonical(raw, sink.canonical) {
+            return false;
+        }
+        let suffix = name::suffix(sink.canonical);
+        if !domain::accept(self.bytes, start..end, suffix, self.class) {
+            return false;
+        }
+        sink.add_all(IndicatorKind::Domain, self.source.span(start..end));
+        true
+    }
+}
+
+/// Whether a piece whose only sign is a colon can hold anything: a URL, or two colons.
+fn tells(bytes: &[u8]) -> bool {
+    let Some(first) = memchr::memchr(b':', bytes) else { return false };
+    let rest = &bytes[first + 1..];
+    rest.starts_with(b"//") || rest.contains(&b':')
+}
+
+/// What the bytes of words are; nothing else belongs to a word.
+const LETTER: u8 = 1;
+const DIGIT: u8 = 2;
+const DOT: u8 = 4;
+/// `-` or `_`
+const DASH: u8 = 8;
+
+const WORD: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = match byte as u8 {
+            b'a'..=b'z' | b'A'..=b'Z' | 0x80..=0xff => LETTER,
+            b'0'..=b'9' => DIGIT,
+            b'.' => DOT,
+            b'-' | b'_' => DASH,
+            _ => 0,
+        };
+        byte += 1;
+    }
+    table
+};

@@ -1,0 +1,324 @@
+//! URLs in text: where they start and end, and their canonical form.
+//!
+//! Canonical: scheme and host in lower case, scheme refanged, host in canonical form (addresses as addresses), default port
+//! dropped; userinfo, path, query and fragment as written. A URL ends before a bracket that it has not opened, before a quote or
+//! an HTML entity of one, and before trailing punctuation.
+
+use std::{net::Ipv6Addr, ops::Range};
+
+use crate::{
+    extract::{address, name},
+    model::IndicatorKind,
+};
+
+/// A URL that was found; offsets are those of the text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Url {
+    pub(super) span: Range<usize>,
+    pub(super) host: Range<usize>,
+    pub(super) host_kind: IndicatorKind,
+    /// Where the canonical host stands in the canonical URL.
+    pub(super) canonical_host: Range<usize>,
+}
+
+/// Finds the first URL in `range` of `text` and writes its canonical form to `out`, which is cleared first.
+pub(super) fn find(text: &str, range: Range<usize>, defang: bool, out: &mut String) -> Option<Url> {
+    let bytes = text.as_bytes().get(..range.end)?;
+    let mut pos = range.start;
+    while let Some(offset) = memchr::memchr(b':', bytes.get(pos..)?) {
+        let colon = pos + offset;
+        pos = colon + 1;
+        if bytes.get(colon + 1..colon + 3) != Some(b"//") {
+            continue;
+        }
+        let Some((scheme, start)) = scheme(bytes, range.start, colon, defang) else { continue };
+        out.clear();
+        if let Some(url) = parse(text, bytes, scheme, start, colon + 3, out) {
+            return Some(url);
+        }
+        pos = colon + 3;
+    }
+    None
+}
+
+/// The scheme that ends at `colon`, refanged, and where it starts.
+fn scheme(bytes: &[u8], from: usize, colon: usize, defang: bool) -> Option<(&'static str, usize)> {
+    let floor = from.max(colon.saturating_sub(8));
+    let head = bytes.get(floor..colon)?;
+    let length =
+        head.iter().rev().take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'*' | b'_')).count();
+    let run = &head[head.len() - length..];
+    if let Some(scheme) = known(run, defang) {
+        let glued = floor > from && length == head.len() && bytes[floor - 1].is_ascii_alphanumeric();
+        if !glued || scheme.starts_with("http") {
+            return Some((scheme, colon - length));
+        }
+    }
+    // Glued to what stands before it, as after an escape: `nhttp://`.
+    [5, 4].into_iter().filter(|&length| length < run.len()).find_map(|length| {
+        let scheme = known(&run[run.len() - length..], defang)?;
+        scheme.starts_with("http").then_some((scheme, colon - length))
+    })
+}
+
+fn known(run: &[u8], defang: bool) -> Option<&'static str> {
+    let mut lower = [0; 8];
+    let lower = lower.get_mut(..run.len())?;
+    lower.copy_from_slice(run);
+    lower.make_ascii_lowercase();
+    Some(match &*lower {
+        b"http" => "http",
+        b"https" => "https",
+        b"ftp" => "ftp",
+        b"ftps" => "ftps",
+        b"sftp" => "sftp",
+        b"ws" => "ws",
+        b"wss" => "wss",
+        b"ldap" => "ldap",
+        b"ldaps" => "ldaps",
+        b"rmi" => "rmi",
+        b"smb" => "smb",
+        b"ssh" => "ssh",
+        b"telnet" => "telnet",
+        b"tftp" => "tftp",
+        b"rtsp" => "rtsp",
+        b"hxxp" | b"h**p" | b"h__p" | b"hxtp" | b"htxp" | b"hzzp" | b"hppt" | b"meow" if defang => "http",
+        b"hxxps" | b"h**ps" | b"h__ps" | b"hxtps" | b"htxps" | b"hzzps" | b"meows" if defang => "https",
+        b"fxp" | b"f*p" | b"ftx" if defang => "ftp",
+        b"fxps" if defang => "ftps",
+        _ => return None,
+    })
+}
+
+fn default_port(scheme: &str) -> u16 {
+    match scheme {
+        "http" | "ws" => 80,
+        "https" | "wss" => 443,
+        "ftp" => 21,
+        "ftps" => 990,
+        "sftp" | "ssh" => 22,
+        "ldap" => 389,
+        "ldaps" => 636,
+        "rmi" => 1099,
+        "smb" => 445,
+        "telnet" => 23,
+        "tftp" => 69,
+        "rtsp" => 554,
+        _ => 0,
+    }
+}
+
+fn parse(text: &str, bytes: &[u8], scheme: &str, start: usize, authority: usize, out: &mut String) -> Option<Url> {
+    let rest = bytes.get(authority..)?;
+    let length = rest
+        .iter()
+        .position(|byte| matches!(byte, b'/' | b'?' | b'#' | b'\\' | b'|' | b'^' | b'`' | b'{' | b'}'))
+        .unwrap_or(rest.len());
+    let at = memchr::memrchr(b'@', &rest[..length]);
+    let host_start = at.map_or(authority, |at| authority + at + 1);
+    out.push_str(scheme);
+    out.push_str("://");
+    out.push_str(text.get(authority..host_start)?);
+    let canonical_start = out.len();
+    let (host, host_kind) = host(text, host_start..authority + length, out)?;
+    let canonical_host = canonical_start..out.len();
+    let mut end = host.end;
+    if bytes.get(host.start.wrapping_sub(1)) == Some(&b'[') && host_kind != IndicatorKind::Domain {
+        end += 1 + bytes.get(end..)?.iter().position(|&byte| byte == b']')?;
+    }
+    if let Some((port, after)) = port(bytes, end) {
+        if port != default_port(scheme) {
+            out.push(':');
+            out.push_str(itoa::Buffer::new().format(port));
+        }
+        end = after;
+    }
+    let tail = end;
+    // `LDAP://CN=…` names an entry of a directory, `http://$host` is a pattern.
+    if matches!(bytes.get(tail), Some(b'=' | b'$' | b'%' | b'*' | b'{')) {
+        return None;
+    }
+    if matches!(bytes.get(tail), Some(b'/' | b'?' | b'#')) {
+        let opener = start.checked_sub(1).and_then(|before| bytes.get(before)).copied();
+        end = tail_end(bytes, tail, opener);
+        out.push_str(text.get(tail..end)?);
+    }
+    Some(Url { span: start..end, host, host_kind, canonical_host })
+}
+
+/// The host at the beginning of `range`; its canonical form goes to `out`, an IPv6 address in brackets.
+fn host(text: &str, range: Range<usize>, out: &mut String) -> Option<(Range<usize>, IndicatorKind)> {
+    let part = text.get(range.clone())?;
+    if let Some(inner) = part.strip_prefix('[') {
+        let inside = inner.get(..inner.bytes().take(64).position(|byte| byte == b']')?)?;
+        let plain = inside.split('%').next()?;
+        let address: Ipv6Addr = plain.parse().ok()?;
+        let host = range.start + 1..range.start + 1 + plain.len();
+        let start = out.len();
+        let kind = address::write_v6(address, out);
+        if kind == IndicatorKind::Ipv6 {
+            out.insert(start, '[');
+            out.push(']');
+        }
+        return Some((host, kind));
+    }
+    let length = part
+        .char_indices()
+        .find(|&(_, letter)| !(letter.is_alphanumeric() || matches!(letter, '.' | '-' | '_')))
+        .map_or(part.len(), |(at, _)| at);
+    let raw = part[..length].trim_end_matches(['.', '-', '_']);
+    let host = range.start..range.start + raw.len();
+    let last = raw.rsplit('.').next()?;
+    let numeric = last.bytes().next()?.is_ascii_digit();
+    if numeric && let Some(address) = address::v4_number(raw) {
+        address::write_v4(address, out);
+        return Some((host, IndicatorKind::Ipv4));
+    }
+    name::canonical(raw, out).then_some((host, IndicatorKind::Domain))
+}
+
+/// The port at `colon` and where it ends.
+fn port(bytes: &[u8], colon: usize) -> Option<(u16, usize)> {
+    let digits = bytes.get(colon..)?.strip_prefix(b":")?;
+    let length = digits.iter().take(6).take_while(|byte| byte.is_ascii_digit()).count();
+    let port = std::str::from_utf8(digits.get(..length)?).ok()?.parse().ok()?;
+    Some((port, colon + 1 + length))
+}
+
+/// The end of path, query and fragment.
+fn tail_end(bytes: &[u8], start: usize, opener: Option<u8>) -> usize {
+    let mut open = [0_u32; 3];
+    let mut end = start;
+    while let Some(&byte) = bytes.get(end) {
+        let stop = match byte {
+            b'\\' | b'|' | b'^' | b'`' => true,
+            b'\'' => opener == Some(b'\''),
+            b'(' | b'[' | b'{' => {
+                open[shape(byte)] += 1;
+                false
+            }
+            b')' | b']' | b'}' => {
+                let open = &mut open[shape(byte)];
+                let unopened = *open == 0;
+                *open = open.saturating_sub(1);
+                unopened
+            }
+            b'&' => is_quote_entity(&bytes[end..]),
+            b',' | b';' => starts_scheme(&bytes[end + 1..]),
+            0xe2 | 0xe3 | 0xef => is_wide_stop(&bytes[end..]),
+            _ => false,
+        };
+        if stop {
+            break;
+        }
+        end += 1;
+    }
+    while end > start + 1 && matches!(bytes[end - 1], b'.' | b',' | b';' | b':' | b'!' | b'?' | b'\'' | b'*') {
+        end -= 1;
+    }
+    end
+}
+
+fn shape(byte: u8) -> usize {
+    match byte {
+        b'(' | b')' => 0,
+        b'[' | b']' => 1,
+        _ => 2,
+    }
+}
+
+fn is_quote_entity(rest: &[u8]) -> bool {
+    const ENTITIES: [&[u8]; 6] = [b"&quot;", b"&gt;", b"&lt;", b"&apos;", b"&#34;", b"&#39;"];
+    ENTITIES.iter().any(|entity| rest.starts_with(entity))
+}
+
+/// Whether a list goes on with another URL.
+fn starts_scheme(rest: &[u8]) -> bool {
+    let head = &rest[..rest.len().min(9)];
+    matches!(head.first().map(|byte| byte | 0x20), Some(b'h' | b'f')) && head.windows(3).any(|part| part == b"://")
+}
+
+/// Quotation marks, brackets and punctuation of other scripts.
+fn is_wide_stop(rest: &[u8]) -> bool {
+    matches!(
+        rest,
+        // U+2018 to U+201F, U+2026, U+2039, U+203A
+        [0xe2, 0x80, 0x98..=0x9f | 0xa6 | 0xb9 | 0xba, ..]
+            // U+3000 to U+301F
+            | [0xe3, 0x80, 0x80..=0x9f, ..]
+            // full-width ! ( ) , : ; ? and brackets
+            | [0xef, 0xbc, 0x81 | 0x88 | 0x89 | 0x8c | 0x9a | 0x9b | 0x9f | 0xbb | 0xbd, ..]
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn urls(text: &str) -> Vec<(String, String)> {
+        let mut found = Vec::new();
+        let (mut pos, mut out) = (0, String::new());
+        while let Some(url) = find(text, pos..text.len(), true, &mut out) {
+            found.push((text[url.span.clone()].to_owned(), out.clone()));
+            pos = url.span.end;
+            out.clear();
+        }
+        found
+    }
+
+    #[test]
+    fn ends_and_forms() {
+        let rows: &[(&str, &str, &str)] = &[
+            ("plain", "http://example.com/a?b=c#d", "http://example.com/a?b=c#d"),
+            ("case", "HTTP://Example.COM/Path", "http://example.com/Path"),
+            ("full stop", "http://example.com/a.", "http://example.com/a"),
+            ("comma after the host", "http://example.com,", "http://example.com"),
+            ("in parentheses", "(http://example.com/a)", "http://example.com/a"),
+            ("with parentheses", "(http://example.com/path_(more))", "http://example.com/path_(more)"),
+            ("Markdown", "[x](http://example.com/a).", "http://example.com/a"),
+            ("single quotes", "'http://example.com/a'", "http://example.com/a"),
+            ("entity", "http://example.com/a&quot;b", "http://example.com/a"),
+            ("ampersand", "http://example.com/a?b=1&quote=2", "http://example.com/a?b=1&quote=2"),
+            ("CJK bracket", "http://example.com/a」", "http://example.com/a"),
+            ("default port", "http://example.com:80/a", "http://example.com/a"),
+            ("port", "https://example.com:8443/a", "https://example.com:8443/a"),
+            ("no port", "http://example.com:/", "http://example.com"),
+            ("userinfo", "http://user:pass@example.com/", "http://user:pass@example.com/"),
+            ("address", "http://198.51.100.7:8080/x", "http://198.51.100.7:8080/x"),
+            ("hexadecimal address", "http://0xC6.51.0x64.7/", "http://198.51.100.7/"),
+            ("number", "http://3325256711/", "http://198.51.100.7/"),
+            ("version six", "http://[2001:DB8::1]:80/a", "http://[2001:db8::1]/a"),
+            ("mapped", "http://[::ffff:198.51.100.7]/", "http://198.51.100.7/"),
+            ("zone", "http://[fe80::1%25eth0]/", "http://[fe80::1]/"),
+            ("IDN", "http://bücher.example/ü", "http://xn--bcher-kva.example/ü"),
+            ("hxxp", "hxxps://example.com/a", "https://example.com/a"),
+            ("stars", "h**p://example.com/a", "http://example.com/a"),
+            ("fxp", "fxp://example.com/a", "ftp://example.com/a"),
+            ("glued", "nhttp://example.com/a", "http://example.com/a"),
+            ("in a look-up", "${jndi:ldap://example.com/a}", "ldap://example.com/a"),
+            ("backslash", "http://example.com/a\\\",", "http://example.com/a"),
+            ("single label", "http://intranet/", "http://intranet/"),
+            ("query at once", "http://example.com?a=b", "http://example.com?a=b"),
+        ];
+        for (name, text, expected) in rows {
+            let found = urls(text);
+            assert_eq!(found.len(), 1, "{name}");
+            assert_eq!(found[0].1, *expected, "{name}");
+            assert_eq!(
+                urls(&found[0].1),
+                [(found[0].1.clone(), found[0].1.clone())],
+                "{name}: the canonical form is its own"
+            );
+        }
+    }
+
+    #[test]
+    fn lists_and_none() {
+        assert_eq!(urls("http://a.example/1,http://b.example/2").len(), 2);
+        for text in
+            ["http://", "http:///a", "://a", "mysql://a.example", "http://-/", "http://a..b/", "LDAP://DC=a,DC=b"]
+        {
+            assert!(urls(text).is_empty(), "{text}");
+        }
+    }
+}

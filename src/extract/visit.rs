@@ -1,0 +1,155 @@
+//! From the values of an event to their scan: events inside values, and which values need no look.
+
+use crate::{
+    event::{self, Bits, Layer, Source, Visitor},
+    extract::{
+        Defang, Extraction, Extractor,
+        field::{Class, Field},
+        scan::{Sink, Value},
+    },
+    model::Role,
+};
+
+/// Events inside values inside values are walked to this depth; deeper ones are text.
+const DEPTH: usize = 3;
+
+/// Reusable memory of the scan.
+#[derive(Debug, Default)]
+pub(super) struct Scratch {
+    /// Canonical values in the making.
+    pub(super) canonical: String,
+    pub(super) link: String,
+    pub(super) refanged: Layer,
+    /// Memory for events inside values, one for each depth.
+    inner: [event::Scratch; DEPTH],
+}
+
+/// Takes the values of one event and adds what is in them to an extraction.
+pub(super) struct Collector<'a> {
+    extractor: &'a Extractor,
+    out: &'a mut Extraction,
+    scratch: &'a mut Scratch,
+}
+
+impl<'a> Collector<'a> {
+    pub(super) fn new(extractor: &'a Extractor, out: &'a mut Extraction, scratch: &'a mut Scratch) -> Self {
+        Self { extractor, out, scratch }
+    }
+
+    fn take(&mut self, path: &str, field: Field, source: Source<'_>, bits: Bits) {
+        if field.class == Class::Nothing || !self.worth_a_look(source.text(), bits, field.class) {
+            return;
+        }
+        if may_hold_event(source.text(), bits) {
+            let mut inner = Inner { collector: self, path, field, depth: 0 };
+            if inner.walk(source) {
+                return;
+            }
+        }
+        self.scan(path, field, source);
+    }
+
+    /// Scans a value that is said to be an indicator.
+    pub(super) fn typed(&mut self, value: &str) {
+        let field = Field { role: Role::Freetext, class: Class::Host };
+        self.scan(event::MESSAGE, field, Source::at(value, 0));
+    }
+
+    /// Whether anything can be in a value with these bytes.
+    fn worth_a_look(&self, text: &str, bits: Bits, class: Class) -> bool {
+        bits.any(Bits::DOT | Bits::COLON | Bits::AT | Bits::BRACKET | Bits::WIDE)
+            || text.len() >= 32
+            || (bits.any(Bits::DASH) && text.len() >= 13)
+            || class == Class::Host
+            || self.extractor.defang == Defang::Aggressive
+    }
+
+    fn scan(&mut self, path: &str, field: Field, source: Source<'_>) {
+        let mut sink = Sink {
+            extractor: self.extractor,
+            out: self.out,
+            path,
+            role: field.role,
+            canonical: &mut self.scratch.canonical,
+            link: &mut self.scratch.link,
+        };
+        Value::new(source, field.class).scan(&mut sink, &mut self.scratch.refanged);
+    }
+}
+
+impl Visitor for Collector<'_> {
+    #[inline]
+    fn value(&mut self, path: &str, value: Source<'_>, bits: Bits) {
+        if value.text().len() >= 2 {
+            self.take(path, Field::of(path), value, bits);
+        }
+    }
+
+    fn labelled(&mut self, path: &str, label: &str, value: Source<'_>, bits: Bits) {
+        // "File Hash", "fileHash" and "file_hash" are one label.
+        let key: String = label.chars().filter(|letter| letter.is_ascii_alphanumeric()).take(64).collect();
+        self.take(path, Field::of(&key), value, bits);
+    }
+
+    fn restart(&mut self) {
+        self.out.clear();
+    }
+}
+
+fn may_hold_event(text: &str, bits: Bits) -> bool {
+    if !bits.any(Bits::COLON | Bits::BRACKET) || text.len() < 8 {
+        return false;
+    }
+    let trimmed = text.trim_start();
+    let quoted = (trimmed.starts_with('{') || trimmed.starts_with('[')) && text.trim_end().ends_with(['}', ']']);
+    quoted || (text.len() > 24 && has_mark(text))
+}
+
+/// CEF and LEEF begin with their mark, behind a syslog header at most.
+fn has_mark(text: &str) -> bool {
+    let head = text.as_bytes().get(..text.len().min(256)).unwrap_or_default();
+    memchr::memmem::find(head, b"EF:").is_some_and(|at| {
+        let rest = head.get(at + 3..).unwrap_or_default();
+        rest.first().is_some_and(u8::is_ascii_digit) && memchr::memchr(b'|', text.as_bytes()).is_some()
+    })
+}
+
+/// The values of an event inside a value: their place is the outer field, what they can hold is the inner one's to say.
+struct Inner<'a, 'b> {
+    collector: &'a mut Collector<'b>,
+    path: &'a str,
+    field: Field,
+    depth: usize,
+}
+
+impl Inner<'_, '_> {
+    fn walk(&mut self, source: Source<'_>) -> bool {
+        // Taken out for the walk, which needs the collector too.
+        let Some(slot) = self.collector.scratch.inner.get_mut(self.depth) else { return false };
+        let mut memory = std::mem::take(slot);
+        let found = event::walk_embedded(source, &mut memory, self);
+        if let Some(slot) = self.collector.scratch.inner.get_mut(self.depth) {
+            *slot = memory;
+        }
+        found
+    }
+}
+
+impl Visitor for Inner<'_, '_> {
+    fn value(&mut self, path: &str, value: Source<'_>, bits: Bits) {
+        let inner = Field::of(path);
+        if inner.class == Class::Nothing || !self.collector.worth_a_look(value.text(), bits, inner.class) {
+            return;
+        }
+        if may_hold_event(value.text(), bits) {
+            let mut deeper =
+                Inner { collector: self.collector, path: self.path, field: self.field, depth: self.depth + 1 };
+            if deeper.walk(value) {
+                return;
+            }
+        }
+        self.collector.scan(self.path, Field { role: self.field.role, class: inner.class }, value);
+    }
+
+    fn restart(&mut self) {}
+}

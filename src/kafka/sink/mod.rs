@@ -1,0 +1,155 @@
+//! The sink: one idempotent producer, whose own thread hands the delivery reports on.
+//!
+//! - A record is accepted or refused at once; what was accepted is tried until a broker takes or refuses it, through any
+//!   outage, in the order in which it was sent.
+//! - Nothing is allocated for a record beyond what the library copies: a slot number travels with it (see `pending`).
+//! - A broker that refuses a batch refuses all its records. Each of them is then sent again by itself, through a second
+//!   producer, before it is reported as refused: a record is never blamed for a neighbour. Their order relative to later
+//!   records is lost, which only happens with records that a broker does not want.
+
+mod pending;
+mod report;
+
+use std::{
+    fmt,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use rdkafka::{
+    error::{KafkaError as ClientError, RDKafkaErrorCode as Code},
+    message::{Header, OwnedHeaders},
+    producer::{BaseRecord, ThreadedProducer},
+};
+
+use super::{Config, KafkaError, properties, topics::Topics};
+use crate::pipeline::{Delivered, Destination, Outgoing, SendError, Sink, Token};
+use pending::Pending;
+use report::{Reports, Shared};
+
+/// Largest batch that is worth it.
+const BATCH: usize = 1_000_000;
+
+/// Writes records to Kafka.
+pub struct KafkaSink {
+    producer: ThreadedProducer<Reports>,
+    shared: Arc<Shared>,
+    output: String,
+    late: String,
+    dlq: String,
+    largest: usize,
+    /// Of records of the output topic: its own limit, before compression, as Java's clients count. What compression would make of a record
+    /// must not decide whether it is annotated or a dead letter.
+    largest_output: usize,
+}
+
+impl fmt::Debug for KafkaSink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KafkaSink").field("in_flight", &self.shared.in_flight()).finish_non_exhaustive()
+    }
+}
+
+impl KafkaSink {
+    pub(super) fn new(config: &Config, topics: &Topics, delivered: Arc<dyn Delivered>) -> Result<Self, KafkaError> {
+        let refused = |e: ClientError| KafkaError::Settings(e.to_string());
+        let settings = properties::producer(config, BATCH.min(topics.smallest_limit));
+        let shared = Arc::new(Shared::new(delivered));
+        let single: ThreadedProducer<Reports> = properties::single_record_producer(config)
+            .create_with_context(Reports::of_single_records(Arc::clone(&shared)))
+            .map_err(refused)?;
+        let producer =
+            settings.create_with_context(Reports::of_batches(Arc::clone(&shared), single)).map_err(refused)?;
+        let number = |name: &str| settings.get(name).and_then(|value| value.parse::<usize>().ok());
+        // A record that does not fit into the queue would wait for room for ever.
+        let queue = number("queue.buffering.max.kbytes").unwrap_or(1 << 20).saturating_mul(1024);
+        let largest = number("message.max.bytes").unwrap_or(properties::LARGEST_RECORD).min(queue);
+        Ok(Self {
+            producer,
+            shared,
+            output: config.output_topic.clone(),
+            late: config.late_topic.clone(),
+            dlq: config.dlq_topic.clone(),
+            largest,
+            largest_output: topics.output_limit.unwrap_or(usize::MAX).min(largest),
+        })
+    }
+
+    /// Records that were accepted and are not reported yet.
+    pub fn in_flight(&self) -> u64 {
+        self.shared.in_flight()
+    }
+
+    /// Waits until every accepted record is reported, at most this long. Returns how many are still under way.
+    ///
+    /// The library's own flush sleeps 100 ms at a time; reports come from the producer's thread, so counting is enough.
+    pub fn flush(&self, within: Duration) -> u64 {
+        let start = Instant::now();
+        loop {
+            let left = self.in_flight();
+            if left == 0 || start.elapsed() >= within {
+                return left;
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Why nothing can be written any more, once that is so.
+    pub fn failure(&self) -> Option<String> {
+        self.shared.failure()
+    }
+
+    fn topic(&self, destination: Destination) -> &str {
+        match destination {
+            Destination::Output => &self.output,
+            Destination::Late => &self.late,
+            Destination::DeadLetter => &self.dlq,
+        }
+    }
+}
+
+impl Sink for KafkaSink {
+    fn send(&self, out: &Outgoing<'_>, token: Token) -> Result<(), SendError> {
+        if let Some(failure) = self.shared.failure() {
+            return Err(SendError::Fatal(failure));
+        }
+        let length = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
+        let headers: usize = out.headers.iter().map(|h| h.name.len() + length(h.value)).sum();
+        let largest = match out.destination {
+            Destination::Output => self.largest_output,
+            Destination::Late | Destination::DeadLetter => self.largest,
+        };
+        if length(out.key) + length(out.payload) + headers > largest {
+            return Err(SendError::TooLarge);
+        }
+        let topic = self.topic(out.destination);
+        // Zero means "now" to the library; a millisecond later is as near as it gets.
+        let timestamp = out.timestamp.map(|at| if at == 0 { 1 } else { at });
+        let slot = self.shared.keep(Pending { token, timestamp });
+        let mut record = BaseRecord::<[u8], [u8], usize>::with_opaque_to(topic, slot);
+        record.key = out.key;
+        record.payload = out.payload;
+        record.partition = out.partition;
+        record.timestamp = timestamp;
+        if !out.headers.is_empty() {
+            let mut headers = OwnedHeaders::new_with_capacity(out.headers.len());
+            for header in out.headers {
+                headers = headers.insert(Header { key: header.name, value: header.value });
+            }
+            record.headers = Some(headers);
+        }
+        self.producer.send(record).map_err(|(error, _)| {
+            self.shared.withdraw(slot);
+            refusal(topic, &error)
+        })
+    }
+}
+
+fn refusal(topic: &str, error: &ClientError) -> SendError {
+    match error.rdkafka_error_code() {
+        Some(Code::QueueFull) => SendError::Full,
+        Some(Code::MessageSizeTooLarge) => SendError::TooLarge,
+        Some(code @ (Code::InvalidRecord | Code::InvalidTimestamp)) => SendError::Refused(code.to_string()),
+        _ => SendError::Fatal(format!("topic '{topic}': {error}")),
+    }
+}

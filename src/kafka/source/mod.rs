@@ -1,0 +1,343 @@
+//! The source: one consumer, polled on its own thread, that hands small batches of records to the pipeline and commits
+//! what the pipeline has finished.
+//!
+//! - Records are handed over as soon as there are any; a batch holds what has arrived, up to a bound.
+//! - Back-pressure: for a short while the thread just does not read; when it lasts, the partitions are paused, so that
+//!   the membership in the group stays alive however long it takes.
+//! - A revoked partition is drained and committed before it is given up; a lost one is dropped without a commit.
+//! - Broker errors that pass are waited out. What does not pass ends the source with an error: a process that is up and
+//!   idle helps nobody.
+
+mod committer;
+mod context;
+mod copy;
+mod gap;
+mod offsets;
+mod partitions;
+mod start;
+mod status;
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use parking_lot::Mutex;
+use rdkafka::{TopicPartitionList, consumer::Consumer as _, error::KafkaError as ClientError};
+use tracing::{info, warn};
+
+pub use status::{PartitionStatus, SourceStatus};
+
+use self::{
+    committer::Committer,
+    context::{Consumer, SourceContext, State},
+    gap::Inspection,
+    offsets::Offsets,
+    partitions::Partitions,
+    start::Rules,
+};
+use super::{Config, KafkaError, OnGap, log::Limiter, properties, topics::Topics};
+use crate::{model::SharedClock, pipeline::Intake};
+
+/// Most records of a batch.
+const BATCH_RECORDS: usize = 256;
+/// Most bytes of a batch, roughly.
+const BATCH_BYTES: usize = 1 << 20;
+/// Longest wait for a record; bounds how late everything else is done.
+const IDLE: Duration = Duration::from_millis(20);
+/// Back-pressure shorter than this only delays reading: pausing throws away what was fetched ahead.
+const SHORT: Duration = Duration::from_millis(100);
+/// Times that an unexplained "out of range" is looked into, a second apart, before the source gives up.
+const INSPECTIONS: u32 = 5;
+
+/// A running source.
+pub struct SourceHandle {
+    stop: Arc<AtomicBool>,
+    status: Arc<SourceStatus>,
+    thread: JoinHandle<Result<(), KafkaError>>,
+}
+
+impl fmt::Debug for SourceHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SourceHandle").field("finished", &self.is_finished()).finish_non_exhaustive()
+    }
+}
+
+impl SourceHandle {
+    /// Asks the source to end: it drains the intake (at most `shutdown_timeout`), commits, leaves the group.
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the source has ended, by itself or because it was asked to.
+    pub fn is_finished(&self) -> bool {
+        self.thread.is_finished()
+    }
+
+    /// How the source is doing.
+    pub fn status(&self) -> Arc<SourceStatus> {
+        Arc::clone(&self.status)
+    }
+
+    /// Waits for the end of the source.
+    ///
+    /// # Errors
+    /// Why it ended, unless it was asked to.
+    pub fn join(self) -> Result<(), KafkaError> {
+        self.thread.join().unwrap_or(Err(KafkaError::Panicked))
+    }
+}
+
+/// Creates the consumer and starts its thread.
+pub(super) fn spawn(
+    config: &Config,
+    topics: &Topics,
+    clock: SharedClock,
+    intake: Box<dyn Intake>,
+) -> Result<SourceHandle, KafkaError> {
+    let settings = properties::consumer(config);
+    let longest_silence = settings.get("max.poll.interval.ms").and_then(|value| value.parse().ok()).unwrap_or(60_000);
+    let stop = Arc::new(AtomicBool::new(false));
+    let status = SourceStatus::new(clock);
+    let context = SourceContext {
+        state: Mutex::new(State {
+            intake,
+            partitions: Partitions::default(),
+            offsets: Offsets::default(),
+            batch: Vec::with_capacity(BATCH_RECORDS),
+            batch_bytes: 0,
+            failure: None,
+            closing: false,
+            paused: false,
+            committer: None,
+            out_of_range: None,
+        }),
+        status: Arc::clone(&status),
+        stop: Arc::clone(&stop),
+        limiter: Limiter::default(),
+        rules: Rules::new(config, &topics.inputs),
+        group: config.group_id.clone(),
+        // The group waits for this member that long and no longer.
+        drain: config.shutdown_timeout.min(Duration::from_millis(longest_silence) * 3 / 4),
+    };
+    let refused = |error: ClientError| KafkaError::Settings(error.to_string());
+    let no_thread = |error: std::io::Error| KafkaError::Settings(format!("no thread for the input: {error}"));
+    let consumer: Arc<Consumer> = Arc::new(settings.create_with_context(context).map_err(refused)?);
+    let names: Vec<&str> = config.topics.iter().map(String::as_str).collect();
+    consumer.subscribe(&names).map_err(refused)?;
+    consumer.context().state.lock().committer = Some(Committer::spawn(Arc::clone(&consumer)).map_err(no_thread)?);
+    let source = Source {
+        consumer,
+        stop: Arc::clone(&stop),
+        on_gap: config.on_gap,
+        commit_interval: config.commit_interval,
+        shutdown_timeout: config.shutdown_timeout,
+        last_commit: Instant::now(),
+        held_since: None,
+        inspections: 0,
+        next_inspection: Instant::now(),
+    };
+    let thread = thread::Builder::new().name("kafka-in".to_owned()).spawn(move || source.run()).map_err(no_thread)?;
+    Ok(SourceHandle { stop, status, thread })
+}
+
+struct Source {
+    consumer: Arc<Consumer>,
+    stop: Arc<AtomicBool>,
+    on_gap: OnGap,
+    commit_interval: Duration,
+    shutdown_timeout: Duration,
+    last_commit: Instant,
+    /// Since when the intake has wanted a pause.
+    held_since: Option<Instant>,
+    inspections: u32,
+    next_inspection: Instant,
+}
+
+impl Source {
+    fn run(mut self) -> Result<(), KafkaError> {
+        while !self.stop.load(Ordering::Relaxed) {
+            if self.context().state.lock().failure.is_some() {
+                break;
+            }
+            match self.back_pressure() {
+                Some(wait) => self.read(wait),
+                None => thread::sleep(Duration::from_millis(1)),
+            }
+            self.look_for_gaps();
+            self.commit_if_due();
+        }
+        self.finish()
+    }
+
+    fn context(&self) -> &Arc<SourceContext> {
+        self.consumer.context()
+    }
+
+    /// Reads what has arrived and hands it over. Waits this long for the first record.
+    fn read(&self, wait: Duration) {
+        let context = self.context();
+        let mut wait = wait;
+        loop {
+            match self.consumer.poll(wait) {
+                Some(Ok(message)) => context.take(&message),
+                Some(Err(error)) => context.judge(&error),
+                None => break,
+            }
+            wait = Duration::ZERO;
+            let state = context.state.lock();
+            if state.batch.len() >= BATCH_RECORDS || state.batch_bytes >= BATCH_BYTES || state.failure.is_some() {
+                break;
+            }
+        }
+        let mut guard = context.state.lock();
+        let state = &mut *guard;
+        if !state.batch.is_empty() {
+            state.batch_bytes = 0;
+            let batch = std::mem::replace(&mut state.batch, Vec::with_capacity(BATCH_RECORDS));
+            state.intake.records(batch);
+        }
+    }
+
+    /// How long to wait for records; `None` when nothing is to be read just now.
+    fn back_pressure(&mut self) -> Option<Duration> {
+        let context = Arc::clone(self.context());
+        let mut guard = context.state.lock();
+        let state = &mut *guard;
+        if !state.intake.paused_wanted() {
+            self.held_since = None;
+            if state.paused {
+                state.paused = false;
+                let owned = partition_list(state);
+                drop(guard);
+                self.set_paused(&owned, false);
+            }
+            return Some(IDLE);
+        }
+        let since = *self.held_since.get_or_insert_with(Instant::now);
+        if !state.paused {
+            if since.elapsed() < SHORT {
+                return None;
+            }
+            state.paused = true;
+            let owned = partition_list(state);
+            drop(guard);
+            self.set_paused(&owned, true);
+        }
+        Some(Duration::from_millis(5))
+    }
+
+    fn set_paused(&self, owned: &TopicPartitionList, paused: bool) {
+        self.context().status.set_paused(paused);
+        if owned.count() == 0 {
+            return;
+        }
+        let result = if paused { self.consumer.pause(owned) } else { self.consumer.resume(owned) };
+        if let Err(error) = result {
+            self.context().fail(KafkaError::Input(format!("could not pause or resume: {error}")));
+        }
+    }
+
+    fn look_for_gaps(&mut self) {
+        let Some(reason) = self.context().state.lock().out_of_range.clone() else { return };
+        if Instant::now() < self.next_inspection {
+            return;
+        }
+        self.next_inspection = Instant::now() + Duration::from_secs(1);
+        match gap::inspect(&self.consumer, self.on_gap, self.shutdown_timeout) {
+            Inspection::Handled => {
+                self.inspections = 0;
+                self.context().state.lock().out_of_range = None;
+            }
+            Inspection::NoAnswer => {}
+            Inspection::NothingWrong => {
+                self.inspections += 1;
+                if self.inspections >= INSPECTIONS {
+                    let text = format!("a partition cannot be read on, though its position is there: {reason}");
+                    self.context().fail(KafkaError::Input(text));
+                }
+            }
+        }
+    }
+
+    fn commit_if_due(&mut self) {
+        let context = Arc::clone(self.context());
+        let mut guard = context.state.lock();
+        if guard.offsets.is_under_way() {
+            context.settle_answers(&mut guard, Duration::ZERO);
+        }
+        if self.last_commit.elapsed() >= self.commit_interval {
+            self.last_commit = Instant::now();
+            context.send_commits(&mut guard);
+        }
+    }
+
+    /// Drains, commits, leaves the group.
+    fn finish(self) -> Result<(), KafkaError> {
+        let began = Instant::now();
+        let context = Arc::clone(self.context());
+        let (owned, failure) = {
+            let mut state = context.state.lock();
+            state.closing = true;
+            (state.partitions.all(), state.failure.clone())
+        };
+        let lost = self.consumer.assignment_lost() || matches!(failure, Some(KafkaError::Group { .. }));
+        if !owned.is_empty() {
+            info!(partitions = owned.len(), "draining the input");
+            context.give_up(&self.consumer, &owned, lost, self.shutdown_timeout);
+        }
+        // In the background: with the brokers away it would wait for longer than a shutdown may take.
+        let patience = self.shutdown_timeout.saturating_sub(began.elapsed()).clamp(Duration::from_secs(1), SHUTDOWN);
+        let commit_began = Instant::now();
+        while !lost && commit_began.elapsed() < patience {
+            {
+                let mut state = context.state.lock();
+                context.settle_answers(&mut state, Duration::ZERO);
+                if state.offsets.is_settled() || state.failure.is_some() && failure.is_none() {
+                    break;
+                }
+                context.send_commits(&mut state);
+            }
+            // Records that still arrive are left out: the source is closing.
+            match self.consumer.poll(Duration::from_millis(5)) {
+                Some(Ok(_)) | None => {}
+                Some(Err(error)) => context.judge(&error),
+            }
+        }
+        let committer = context.state.lock().committer.take();
+        let free = committer.is_none_or(|committer| committer.end(Duration::from_secs(1)));
+        {
+            let mut state = context.state.lock();
+            if !lost && !state.offsets.is_settled() {
+                warn!("the last commit was not acknowledged: some records will be read again");
+            }
+            // Leaving the group must not wait for it once more.
+            state.offsets = Offsets::default();
+        }
+        context.status.set_partitions(&[]);
+        context.status.set_joined(false);
+        let failure = failure.or_else(|| context.state.lock().failure.clone());
+        // Leaves the group; on this thread, which is the one that polls. With a commit still waiting for a broker there
+        // is nobody to tell.
+        if free {
+            drop(self.consumer);
+        }
+        failure.map_or(Ok(()), Err)
+    }
+}
+
+/// Longest wait for the last commit.
+const SHUTDOWN: Duration = Duration::from_secs(5);
+
+fn partition_list(state: &State) -> TopicPartitionList {
+    let mut list = TopicPartitionList::new();
+    for (topic, owned) in state.partitions.iter() {
+        list.add_partition(topic, owned.partition);
+    }
+    list
+}

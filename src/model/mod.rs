@@ -1,0 +1,16 @@
+//! The words of the product: plain data that every other module shares. No I/O, no async.
+//!
+//! One word has one meaning everywhere (code, configuration, metrics, documentation); the glossary is in
+//! `ARCHITECTURE.md`. Nothing here depends on another module of the crate.
+
+mod assessment;
+mod clock;
+mod indicator;
+mod record;
+mod source;
+
+pub use assessment::{Assessment, Disposition, Queue, Status};
+pub use clock::{Clock, ManualClock, SharedClock, SystemClock};
+pub use indicator::{Indicator, IndicatorKind, IndicatorRef, Role};
+pub use record::{Header, Origin, Record};
+pub use source::{Answer, Evidence, Fact, FailReason, ProviderId, Reason, Source, Verdict, VerdictKind};

@@ -1,0 +1,154 @@
+//! From the source to the shards: opens windows, registers offsets, deals records out, answers for what may be committed.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, mpsc},
+    time::{Duration, Instant},
+};
+
+use crate::{
+    model::Record,
+    pipeline::{
+        Assigned, Commit, Intake, Token,
+        finished::FinishedAbove,
+        shard::ShardHandle,
+        tracker::{Tracker, token},
+        window::finished_by_earlier_owner,
+    },
+    telemetry::Metrics,
+};
+
+/// Bytes of records that no shard has taken yet, at most; more would only make them wait here instead of at the broker.
+const QUEUED_BYTES: usize = 8 << 20;
+
+/// Offsets from the first unfinished one on, at most, in one partition; beyond it the source pauses.
+const LONGEST_SPAN: usize = 200_000;
+
+type Partition = (Arc<str>, i32);
+
+struct Owned {
+    window: u32,
+    shard: usize,
+    epoch: u32,
+    /// Finished by an earlier owner above its commit; emptied as the offsets pass.
+    skip: FinishedAbove,
+}
+
+/// The pipeline's side of the source.
+pub struct PipelineIntake {
+    tracker: Arc<Tracker>,
+    shards: Vec<ShardHandle>,
+    owned: HashMap<Partition, Owned>,
+    assigned: usize,
+    bytes_bound: usize,
+    metrics: Metrics,
+}
+
+impl std::fmt::Debug for PipelineIntake {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PipelineIntake").field("partitions", &self.owned.len()).finish_non_exhaustive()
+    }
+}
+
+impl PipelineIntake {
+    pub(super) fn new(tracker: Arc<Tracker>, shards: Vec<ShardHandle>, bytes_bound: usize, metrics: Metrics) -> Self {
+        Self { tracker, shards, owned: HashMap::new(), assigned: 0, bytes_bound, metrics }
+    }
+
+    fn commit_of(&self, (topic, partition): &Partition, owned: &Owned) -> Option<Commit> {
+        let tracked = self.tracker.window(owned.window)?;
+        let (next, metadata) = tracked.window.lock().commit()?;
+        Some(Commit { topic: Arc::clone(topic), partition: *partition, next, metadata })
+    }
+
+    fn unfinished(&self, windows: &[u32]) -> usize {
+        let windows = windows.iter().filter_map(|window| self.tracker.window(*window));
+        windows.map(|tracked| tracked.window.lock().unfinished()).sum()
+    }
+}
+
+impl Intake for PipelineIntake {
+    fn records(&mut self, batch: Vec<Record>) {
+        let mut deals: Vec<Vec<(Arc<Record>, Token)>> = self.shards.iter().map(|_| Vec::new()).collect();
+        let mut batch = batch.into_iter().peekable();
+        while let Some(first) = batch.next() {
+            // Records of a partition come in runs: one look-up and one lock for each run.
+            let partition = (Arc::clone(&first.origin.topic), first.origin.partition);
+            let Some(owned) = self.owned.get(&partition) else { continue };
+            let Some(tracked) = self.tracker.window(owned.window) else { continue };
+            let mut window = tracked.window.lock();
+            let mut next = Some(first);
+            let mut count = 0;
+            while let Some(record) = next {
+                count += 1;
+                if record.epoch == owned.epoch {
+                    if owned.skip.contains(record.origin.offset) {
+                        window.begin_finished(record.origin.offset);
+                        self.tracker.skipped.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                    } else {
+                        self.tracker.began(record.weight());
+                        let record = Arc::new(record);
+                        let seq = window.begin(Arc::clone(&record));
+                        if let Some(deal) = deals.get_mut(owned.shard) {
+                            deal.push((record, token(owned.window, seq)));
+                        }
+                    }
+                }
+                next = batch
+                    .next_if(|record| record.origin.partition == partition.1 && record.origin.topic == partition.0);
+            }
+            drop(window);
+            self.metrics.consumed(&partition.0, count);
+        }
+        for (shard, deal) in self.shards.iter().zip(deals) {
+            if !deal.is_empty() {
+                shard.records(deal);
+            }
+        }
+    }
+
+    fn assigned(&mut self, partition: Assigned) {
+        let shard = self.assigned % self.shards.len().max(1);
+        self.assigned += 1;
+        let window = self.tracker.open(shard);
+        let skip = finished_by_earlier_owner(partition.committed, &partition.metadata);
+        let owned = Owned { window, shard, epoch: partition.epoch, skip };
+        self.owned.insert((partition.topic, partition.partition), owned);
+    }
+
+    fn revoke(&mut self, partitions: &[Partition], lost: bool, within: Duration) -> Vec<Commit> {
+        let end = Instant::now() + within;
+        let gone: Vec<(Partition, Owned)> =
+            partitions.iter().filter_map(|partition| self.owned.remove_entry(partition)).collect();
+        let windows: Vec<u32> = gone.iter().map(|(_, owned)| owned.window).collect();
+        let (done, drained) = mpsc::channel();
+        for shard in &self.shards {
+            shard.revoke(windows.clone(), lost, done.clone());
+        }
+        drop(done);
+        for _ in &self.shards {
+            if drained.recv_timeout(end.saturating_duration_since(Instant::now())).is_err() {
+                break;
+            }
+        }
+        if lost {
+            return Vec::new();
+        }
+        while self.unfinished(&windows) > 0 && Instant::now() < end && !self.tracker.has_failed() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        gone.iter().filter_map(|(partition, owned)| self.commit_of(partition, owned)).collect()
+    }
+
+    fn paused_wanted(&self) -> bool {
+        self.tracker.bytes() > self.bytes_bound
+            || self.shards.iter().map(ShardHandle::queued).sum::<usize>() > QUEUED_BYTES
+            || self.owned.values().any(|owned| {
+                self.tracker.window(owned.window).is_some_and(|tracked| tracked.window.lock().span() > LONGEST_SPAN)
+            })
+    }
+
+    fn committable(&mut self) -> Vec<Commit> {
+        self.owned.iter().filter_map(|(partition, owned)| self.commit_of(partition, owned)).collect()
+    }
+}

@@ -1,0 +1,539 @@
+//! One shard: a thread that owns partitions and takes their events from extraction to the sink.
+//!
+//! An event whose indicators are all known goes through [`Shard::process`] on this thread without await, lock held across work, or copy of the
+//! payload but the sink's own. Only others are parked. A shard owns everything it touches; news from the enricher and the sink come as mail.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    hash::BuildHasher,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, mpsc},
+    time::Duration,
+};
+
+use crate::{
+    enrich::{Listener, Notice},
+    event::Format,
+    extract::{Extraction, Extractor},
+    model::{Indicator, Reason, Record, SharedClock, Status},
+    pipeline::{
+        DeliveryFailure, Order, Token,
+        event::{Content, Event, Phase, Reference},
+        mailbox::{Deal, Mail, Mailbox, News},
+        meter::Meter,
+        park::{EventId, LineId, Park},
+        states::{Known, Lookup},
+        tracker::{Tracker, window_of},
+        writer::Writer,
+    },
+    telemetry::Stage,
+};
+
+/// Longest sleep of an idle shard; its counters are at most this old.
+const LONGEST_WAIT: Duration = Duration::from_millis(500);
+
+/// The address of a shard.
+#[derive(Clone, Debug, Default)]
+pub(super) struct ShardHandle {
+    mailbox: Arc<Mailbox>,
+}
+
+impl ShardHandle {
+    pub(super) fn mailbox(&self) -> Arc<Mailbox> {
+        Arc::clone(&self.mailbox)
+    }
+
+    pub(super) fn records(&self, deal: Deal) {
+        self.mailbox.records(deal);
+    }
+
+    pub(super) fn queued(&self) -> usize {
+        self.mailbox.queued()
+    }
+
+    pub(super) fn bounced(&self, token: Token, failure: DeliveryFailure) {
+        self.mailbox.news(News::Bounced(token, failure));
+    }
+
+    pub(super) fn revoke(&self, windows: Vec<u32>, lost: bool, done: mpsc::Sender<()>) {
+        self.mailbox.news(News::Revoke { windows, lost, done });
+    }
+
+    pub(super) fn drain(&self, done: mpsc::Sender<()>) {
+        self.mailbox.news(News::Drain(done));
+    }
+
+    pub(super) fn stop(&self) {
+        self.mailbox.news(News::Stop);
+    }
+}
+
+impl Listener for ShardHandle {
+    fn notify(&self, notice: Notice) {
+        self.mailbox.news(News::Notice(notice));
+    }
+}
+
+/// Bounds and habits of one shard.
+#[derive(Clone, Debug)]
+pub(super) struct ShardConfig {
+    pub(super) order: Order,
+    pub(super) deadline: Duration,
+    /// Of this shard alone.
+    pub(super) park_bytes: usize,
+    pub(super) late_for: Duration,
+    /// Of this shard alone.
+    pub(super) owed_bytes: usize,
+}
+
+#[derive(Debug)]
+pub(super) struct Shard {
+    pub(super) mailbox: Arc<Mailbox>,
+    pub(super) extractor: Arc<Extractor>,
+    pub(super) lookup: Lookup,
+    pub(super) writer: Writer,
+    pub(super) tracker: Arc<Tracker>,
+    pub(super) clock: SharedClock,
+    pub(super) config: ShardConfig,
+    pub(super) meter: Meter,
+    park: Park,
+    events: HashMap<EventId, Event, foldhash::fast::RandomState>,
+    waiters: HashMap<Indicator, Vec<EventId>, foldhash::fast::RandomState>,
+    owed: VecDeque<(Duration, EventId)>,
+    owed_bytes: usize,
+    owed_count: usize,
+    next_id: EventId,
+    lines: foldhash::fast::RandomState,
+    extraction: Extraction,
+    known: Vec<Known>,
+    leaving: Vec<EventId>,
+}
+
+impl Shard {
+    #[expect(clippy::too_many_arguments, reason = "the parts of a shard, named once, where it is built")]
+    pub(super) fn new(
+        mailbox: Arc<Mailbox>,
+        extractor: Arc<Extractor>,
+        lookup: Lookup,
+        writer: Writer,
+        tracker: Arc<Tracker>,
+        clock: SharedClock,
+        config: ShardConfig,
+        meter: Meter,
+    ) -> Self {
+        Self {
+            mailbox,
+            extractor,
+            lookup,
+            writer,
+            tracker,
+            clock,
+            config,
+            meter,
+            park: Park::default(),
+            events: HashMap::default(),
+            waiters: HashMap::default(),
+            owed: VecDeque::new(),
+            owed_bytes: 0,
+            owed_count: 0,
+            next_id: 0,
+            lines: foldhash::fast::RandomState::default(),
+            extraction: Extraction::default(),
+            known: Vec::new(),
+            leaving: Vec::new(),
+        }
+    }
+
+    /// Works until it is told to stop.
+    pub(super) fn run(mut self) {
+        loop {
+            let wait = self.until_next();
+            match self.mailbox.take(wait) {
+                Mail::News(News::Stop) => break,
+                Mail::News(news) => self.news(news),
+                Mail::Records(deal) => {
+                    for (record, token) in deal {
+                        self.process(record, token);
+                    }
+                }
+                Mail::Nothing => {}
+            }
+            self.tick();
+        }
+        self.meter.flush();
+    }
+
+    fn until_next(&mut self) -> Duration {
+        let now = self.clock.monotonic();
+        let owed = self.owed.front().map(|(until, _)| *until);
+        let next = self.park.next_deadline().into_iter().chain(owed).min();
+        next.map_or(LONGEST_WAIT, |next| next.saturating_sub(now).min(LONGEST_WAIT))
+    }
+
+    /// Does what time demands.
+    pub(super) fn tick(&mut self) {
+        let now = self.clock.monotonic();
+        let mut leaving = std::mem::take(&mut self.leaving);
+        self.park.expire(now, &mut leaving);
+        self.leave(&mut leaving);
+        self.leaving = leaving;
+        while self.owed.front().is_some_and(|(until, id)| *until <= now || !self.events.contains_key(id)) {
+            if let Some((_, id)) = self.owed.pop_front() {
+                self.give_up(id, Reason::Expired);
+            }
+        }
+        if self.meter.is_due(now) {
+            self.meter.held(self.park.len(), self.park.bytes(), self.owed_count, self.owed_bytes);
+            self.meter.flush();
+        }
+    }
+
+    pub(super) fn news(&mut self, news: News) {
+        match news {
+            News::Notice(notice) => self.notice(&notice),
+            News::Bounced(token, failure) => self.bounced(token, &failure),
+            News::Revoke { windows, lost, done } => {
+                self.revoke(&windows, lost);
+                // The source may have stopped waiting.
+                done.send(()).ok();
+            }
+            News::Drain(done) => {
+                let mut leaving = Vec::new();
+                self.park.clear(&mut leaving);
+                self.leave(&mut leaving);
+                for (_, id) in std::mem::take(&mut self.owed) {
+                    self.give_up(id, Reason::Shutdown);
+                }
+                self.meter.held(0, 0, self.owed_count, self.owed_bytes);
+                self.meter.flush();
+                done.send(()).ok();
+            }
+            News::Stop => {}
+        }
+    }
+
+    /// Takes one record from its payload to the sink, or parks it.
+    pub(super) fn process(&mut self, record: Arc<Record>, token: Token) {
+        let now = self.clock.monotonic();
+        let content = self.examine(&record, now);
+        let hopeful = self.known.iter().any(Known::is_hopeful);
+        let line = if hopeful || !self.park.is_empty() { self.line_of(&record, token) } else { None };
+        let behind = line.is_some_and(|line| self.park.has_line(line));
+        if !hopeful && !behind {
+            let open = self.write(&record, token, content, now);
+            if open {
+                let reference = Reference::of(&record, &self.extraction);
+                let event = self.take_event(Phase::Left, content, now);
+                let id = self.new_id();
+                self.list(id, &event);
+                self.owe(id, event, reference, now);
+            }
+            return;
+        }
+        let weight = Event::parked_weight(&record, &self.extraction, &self.known);
+        let event = self.take_event(Phase::Parked { record, token }, content, now);
+        let id = self.new_id();
+        self.list(id, &event);
+        self.park.hold(id, line, !hopeful, now.saturating_add(self.config.deadline), weight);
+        self.events.insert(id, event);
+        if self.park.bytes() > self.config.park_bytes {
+            let mut leaving = std::mem::take(&mut self.leaving);
+            self.park.relieve(self.config.park_bytes, &mut leaving);
+            self.leave(&mut leaving);
+            self.leaving = leaving;
+        }
+    }
+
+    /// Extracts and looks up; the result is in `self.extraction` and `self.known`.
+    fn examine(&mut self, record: &Record, now: Duration) -> Content {
+        self.known.clear();
+        let Some(payload) = &record.payload else { return Content::Tombstone };
+        let sampled = self.meter.samples_next();
+        self.writer.timer = sampled.then(|| Arc::clone(&self.clock));
+        let clock = &self.clock;
+        let (extractor, extraction) = (&self.extractor, &mut self.extraction);
+        let (lookup, meter, known) = (&mut self.lookup, &mut self.meter, &mut self.known);
+        // Our own fault must cost one annotation, not the stream.
+        let examined = catch_unwind(AssertUnwindSafe(|| {
+            extractor.extract(payload, extraction);
+            let extracted = sampled.then(|| clock.monotonic());
+            lookup.states(extraction, now, meter, known);
+            if let Some(extracted) = extracted {
+                meter.stage(Stage::Extract, extracted.saturating_sub(now));
+                meter.stage(Stage::Lookup, clock.monotonic().saturating_sub(extracted));
+            }
+        }));
+        if examined.is_err() {
+            self.extraction = Extraction::default();
+            self.known.clear();
+            self.meter.fault();
+            tracing::error!(
+                topic = %record.origin.topic,
+                partition = record.origin.partition,
+                offset = record.origin.offset,
+                "internal error while examining an event; it leaves unannotated"
+            );
+            return Content::Fault;
+        }
+        let outline = self.extraction.outline();
+        match outline.format {
+            Format::Binary => Content::Unparsed,
+            Format::JsonObject | Format::Json | Format::Cef | Format::Leef | Format::Syslog | Format::Text => {
+                if self.extraction.is_empty() && outline.ours.is_empty() { Content::Plain } else { Content::Annotated }
+            }
+        }
+    }
+
+    /// Writes the event of `self.extraction` and `self.known` out. Whether an answer is still owed.
+    fn write(&mut self, record: &Record, token: Token, content: Content, taken: Duration) -> bool {
+        let (begun, wall) = (self.clock.monotonic(), self.clock.wall_ms());
+        let mut dead = false;
+        let (status, disposition) = match content {
+            Content::Tombstone => {
+                self.writer.untouched(record, token);
+                (Status::None, None)
+            }
+            Content::Plain => (self.writer.bare(record, token, Status::None), None),
+            Content::Unparsed => (self.writer.bare(record, token, Status::Unparsed), None),
+            Content::Fault => (self.writer.bare(record, token, Status::Error), None),
+            Content::Annotated => {
+                let (summary, written) = self.writer.annotated(record, token, &self.extraction, &self.known, wall);
+                dead = !written;
+                (summary.status, summary.disposition)
+            }
+        };
+        let done = self.clock.monotonic();
+        if self.writer.timer.take().is_some() {
+            let sending = self.writer.sending.take();
+            self.meter.stage(Stage::Produce, sending);
+            self.meter.stage(Stage::Annotate, done.saturating_sub(begun).saturating_sub(sending));
+        }
+        self.meter.dead_letters(self.writer.take_dead_letters());
+        if status != Status::Complete && status != Status::None {
+            for known in &self.known {
+                if let Known::Settled(entry) | Known::Open { entry, .. } = known {
+                    self.meter.skipped(entry);
+                }
+            }
+        }
+        let spent = done.saturating_sub(taken);
+        self.meter.produced(status, disposition, spent, record.timestamp.map(|created| wall - created));
+        !dead
+            && self.known.iter().any(|known| match known {
+                Known::Open { entry, .. } => entry.assessment().can_still_come(),
+                Known::Suppressed(_) | Known::Settled(_) => false,
+            })
+    }
+
+    /// Parked events leave, in this order.
+    fn leave(&mut self, leaving: &mut Vec<EventId>) {
+        for id in leaving.drain(..) {
+            let Some(event) = self.events.remove(&id) else { continue };
+            let Event { phase, extraction, known, content, taken } = event;
+            let Phase::Parked { record, token } = phase else { continue };
+            let spare =
+                (std::mem::replace(&mut self.extraction, extraction), std::mem::replace(&mut self.known, known));
+            self.refresh_open();
+            let open = self.write(&record, token, content, taken);
+            let extraction = std::mem::replace(&mut self.extraction, spare.0);
+            let known = std::mem::replace(&mut self.known, spare.1);
+            let event = Event { phase: Phase::Left, extraction, known, content, taken };
+            if open {
+                let reference = Reference::of(&record, &event.extraction);
+                let now = self.clock.monotonic();
+                self.owe(id, event, reference, now);
+            } else {
+                self.unlist(id, &event);
+            }
+        }
+    }
+
+    /// Brings what is still open up to date before it is written.
+    fn refresh_open(&mut self) {
+        for known in &mut self.known {
+            if let Known::Open { subject, entry, .. } = known
+                && let Some(current) = self.lookup.enricher.snapshot(subject)
+            {
+                *entry = current;
+            }
+        }
+    }
+
+    fn notice(&mut self, notice: &Notice) {
+        let ids = if notice.settled {
+            self.waiters.remove(&notice.indicator)
+        } else {
+            self.waiters.get(&notice.indicator).cloned()
+        };
+        let mut leaving = std::mem::take(&mut self.leaving);
+        for id in ids.unwrap_or_default() {
+            let Some(event) = self.events.get_mut(&id) else { continue };
+            for known in &mut event.known {
+                if let Known::Open { subject, entry, hopeful } = known
+                    && *subject == notice.indicator
+                {
+                    if notice.settled {
+                        *known = Known::Settled(Arc::clone(&notice.entry));
+                    } else {
+                        *entry = Arc::clone(&notice.entry);
+                        *hopeful = false;
+                    }
+                }
+            }
+            match &event.phase {
+                Phase::Parked { .. } if !event.is_hopeful() => self.park.ready(id, &mut leaving),
+                Phase::Owed { .. } if !event.is_open() => self.pay(id),
+                Phase::Parked { .. } | Phase::Owed { .. } | Phase::Left => {}
+            }
+        }
+        self.leave(&mut leaving);
+        self.leaving = leaving;
+    }
+
+    // === owed answers ===
+
+    fn owe(&mut self, id: EventId, mut event: Event, reference: Reference, now: Duration) {
+        let weight = Event::owed_weight(&reference, &event.extraction, &event.known);
+        let until = now.saturating_add(self.config.late_for);
+        event.phase = Phase::Owed { reference, weight };
+        self.events.insert(id, event);
+        self.owed.push_back((until, id));
+        self.owed_bytes += weight;
+        self.owed_count += 1;
+        while self.owed_bytes > self.config.owed_bytes {
+            let Some((_, oldest)) = self.owed.pop_front() else { return };
+            self.give_up(oldest, Reason::Memory);
+        }
+    }
+
+    /// The answer is complete: the late record goes out.
+    fn pay(&mut self, id: EventId) {
+        let Some(event) = self.events.remove(&id) else { return };
+        let Phase::Owed { reference, weight } = &event.phase else { return };
+        self.owed_bytes -= weight;
+        self.owed_count -= 1;
+        let wall = self.clock.wall_ms();
+        let summary = self.writer.late(reference, &event.extraction, &event.known, wall);
+        self.meter.late(summary.status);
+    }
+
+    /// The answer can no longer come, or not be waited for: the late record says so.
+    fn give_up(&mut self, id: EventId, reason: Reason) {
+        let Some(mut event) = self.events.remove(&id) else { return };
+        self.unlist(id, &event);
+        for known in &mut event.known {
+            if let Known::Open { subject, entry, .. } = known {
+                let current = self.lookup.enricher.snapshot(subject);
+                let current = current.as_ref().unwrap_or(entry);
+                let over = self.lookup.enricher.given_up(subject, current, reason);
+                *known = Known::Settled(over);
+            }
+        }
+        self.events.insert(id, event);
+        self.pay(id);
+    }
+
+    // === other news ===
+
+    /// The sink could not write a record that it had accepted.
+    fn bounced(&mut self, token: Token, failure: &DeliveryFailure) {
+        let Some(record) = self.tracker.record(token) else { return };
+        let why = failure.to_string();
+        let now = self.clock.monotonic();
+        // The first time without the annotation, which may be what makes it too large; then to the dead letters.
+        match self.tracker.bounce(token) {
+            1 => {
+                let content = self.examine(&record, now);
+                if content == Content::Annotated {
+                    self.writer.bare_and_late(&record, token, &self.extraction, &self.known, self.clock.wall_ms());
+                } else {
+                    self.writer.dead_letter(&record, token, &why);
+                }
+            }
+            2 => {
+                self.writer.dead_letter(&record, token, &why);
+            }
+            _ => self.tracker.fail(&format!("a record can be written nowhere: {why}")),
+        }
+        self.meter.dead_letters(self.writer.take_dead_letters());
+    }
+
+    fn revoke(&mut self, windows: &[u32], lost: bool) {
+        let ours = |token: Token| window_of(token).is_some_and(|window| windows.contains(&window));
+        for token in self.mailbox.withdraw(ours) {
+            self.tracker.abandon(token);
+        }
+        let mut parked: Vec<EventId> = Vec::new();
+        for (id, event) in &self.events {
+            if let Phase::Parked { token, .. } = &event.phase
+                && ours(*token)
+            {
+                parked.push(*id);
+            }
+        }
+        parked.sort_unstable();
+        if lost {
+            let mut forgotten = Vec::new();
+            self.park.forget(|id| parked.binary_search(&id).is_ok(), &mut forgotten);
+            for id in forgotten {
+                if let Some(event) = self.events.remove(&id) {
+                    self.unlist(id, &event);
+                    if let Phase::Parked { token, .. } = event.phase {
+                        self.tracker.abandon(token);
+                    }
+                }
+            }
+            return;
+        }
+        let mut leaving = Vec::new();
+        for id in parked {
+            self.park.ready(id, &mut leaving);
+        }
+        self.leave(&mut leaving);
+    }
+
+    // === helpers ===
+
+    fn new_id(&mut self) -> EventId {
+        self.next_id += 1;
+        self.next_id
+    }
+
+    fn take_event(&mut self, phase: Phase, content: Content, taken: Duration) -> Event {
+        let extraction = std::mem::take(&mut self.extraction);
+        Event { phase, extraction, known: std::mem::take(&mut self.known), content, taken }
+    }
+
+    fn line_of(&self, record: &Record, token: Token) -> Option<LineId> {
+        let window = window_of(token);
+        match self.config.order {
+            Order::Partition => Some(self.lines.hash_one(window)),
+            Order::Key => record.key.as_ref().map(|key| self.lines.hash_one((window, &key[..]))),
+        }
+    }
+
+    /// Enters an event with everybody whom it waits for.
+    fn list(&mut self, id: EventId, event: &Event) {
+        for known in &event.known {
+            if let Known::Open { subject, .. } = known {
+                let ids = self.waiters.entry(subject.clone()).or_default();
+                if ids.last() != Some(&id) {
+                    ids.push(id);
+                }
+            }
+        }
+    }
+
+    fn unlist(&mut self, id: EventId, event: &Event) {
+        for known in &event.known {
+            if let Known::Open { subject, .. } = known
+                && let Some(ids) = self.waiters.get_mut(subject)
+            {
+                ids.retain(|other| *other != id);
+                if ids.is_empty() {
+                    self.waiters.remove(subject);
+                }
+            }
+        }
+    }
+}

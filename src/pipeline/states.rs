@@ -1,0 +1,108 @@
+//! What is known of the indicators of one event: gate, then cache, then enricher.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    annotate::State,
+    budget::Urgency,
+    cache::{Cache, Entry, Front, Hit},
+    enrich::{Enricher, Sighting},
+    extract::{Extraction, Sighted},
+    gate::{Gate, Suppression},
+    model::{Indicator, IndicatorKind, Status},
+    pipeline::meter::Meter,
+};
+
+/// What is known of one indicator of an event.
+#[derive(Clone, Debug)]
+pub(super) enum Known {
+    /// It is not looked up, by rule.
+    Suppressed(Suppression),
+    /// Nothing more will come, or nothing more is needed.
+    Settled(Arc<Entry>),
+    /// A notice will follow.
+    Open {
+        /// What was asked: the part of the value that may leave.
+        subject: Indicator,
+        /// What is known so far.
+        entry: Arc<Entry>,
+        /// Whether waiting is worth while.
+        hopeful: bool,
+    },
+}
+
+impl Known {
+    /// For annotation.
+    pub(super) fn state(&self) -> State<'_> {
+        match self {
+            Self::Suppressed(reason) => State::Suppressed(*reason),
+            Self::Settled(entry) | Self::Open { entry, .. } => State::Assessed(entry.assessment(), entry.fragment()),
+        }
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        matches!(self, Self::Open { .. })
+    }
+
+    pub(super) fn is_hopeful(&self) -> bool {
+        matches!(self, Self::Open { hopeful: true, .. })
+    }
+}
+
+/// Looks the indicators of events up. One for each shard.
+#[derive(Debug)]
+pub(super) struct Lookup {
+    pub(super) gate: Arc<Gate>,
+    pub(super) cache: Front,
+    pub(super) enricher: Enricher,
+    /// Kinds that a configured provider is responsible for.
+    pub(super) responsible: [bool; IndicatorKind::ALL.len()],
+    pub(super) listener: usize,
+    pub(super) buffer: String,
+}
+
+impl Lookup {
+    pub(super) fn new(gate: Arc<Gate>, cache: Cache, enricher: Enricher, listener: usize) -> Self {
+        let responsible = IndicatorKind::ALL.map(|kind| enricher.responsible(kind));
+        Self { gate, cache: Front::new(cache), enricher, responsible, listener, buffer: String::new() }
+    }
+
+    /// What is known of every indicator of an event, parallel to the extraction. Clears `known` first.
+    pub(super) fn states(&mut self, extraction: &Extraction, now: Duration, meter: &mut Meter, known: &mut Vec<Known>) {
+        known.clear();
+        for sighted in extraction.iter() {
+            meter.extracted(sighted.kind, sighted.role);
+            known.push(self.state(sighted, now, meter));
+        }
+    }
+
+    fn state(&mut self, sighted: Sighted<'_>, now: Duration, meter: &mut Meter) -> Known {
+        let indicator = sighted.indicator();
+        let reason = self.gate.suppression(indicator).or_else(|| {
+            let asked = self.responsible.get(sighted.kind.index()).copied().unwrap_or(false);
+            (!asked).then_some(Suppression::NoProvider)
+        });
+        if let Some(reason) = reason {
+            meter.suppressed(reason);
+            return Known::Suppressed(reason);
+        }
+        let subject = self.gate.subject(indicator, &mut self.buffer);
+        let (prior, stale) = match self.cache.get(subject, now) {
+            Hit::Fresh(entry) => {
+                meter.cache_hit(&entry);
+                return Known::Settled(entry);
+            }
+            Hit::Stale(entry) => (Some(entry), true),
+            Hit::Miss => (None, false),
+        };
+        let sighting = Sighting { role: sighted.role, urgency: Urgency::Ordinary };
+        let subject = subject.to_owned();
+        let asked = self.enricher.ask(&subject, prior.as_deref(), sighting, Some(self.listener));
+        meter.cache_miss(stale, asked.joined);
+        // A complete answer is shown even while it is refreshed.
+        if !asked.open || asked.entry.assessment().status == Status::Complete {
+            return Known::Settled(asked.entry);
+        }
+        Known::Open { subject, entry: asked.entry, hopeful: asked.hopeful }
+    }
+}

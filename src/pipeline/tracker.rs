@@ -1,0 +1,193 @@
+//! Where every record stands between source and sink: windows of offsets, delivery reports, bytes in flight.
+//!
+//! Each assignment of a partition has a window of its own, and a token names window and place. A report that comes late therefore touches the
+//! assignment under which its record was read and no later one.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    },
+};
+
+use parking_lot::{Mutex, RwLock};
+
+use crate::{
+    model::Record,
+    pipeline::{Delivered, DeliveryFailure, Token, shard::ShardHandle, window::Window},
+};
+
+/// Tokens of this window belong to no input record: late records.
+const NO_WINDOW: u32 = u32::MAX;
+
+/// The token of records that finish no offset.
+pub(super) const LATE: Token = Token((NO_WINDOW as u64) << 32);
+
+/// The window and place that a token names.
+pub(super) fn token(window: u32, seq: u32) -> Token {
+    Token((u64::from(window) << 32) | u64::from(seq))
+}
+
+/// The window that a token names; `None` for late records.
+pub(super) fn window_of(token: Token) -> Option<u32> {
+    let window = (token.0 >> 32) as u32;
+    (window != NO_WINDOW).then_some(window)
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the low half is the place")]
+fn seq_of(token: Token) -> u32 {
+    token.0 as u32
+}
+
+/// One window and the shard that works on it.
+#[derive(Debug)]
+pub(super) struct Tracked {
+    pub(super) window: Mutex<Window>,
+    pub(super) shard: usize,
+}
+
+/// Shared by source, shards and sink.
+#[derive(Debug, Default)]
+pub(super) struct Tracker {
+    windows: RwLock<Vec<Arc<Tracked>>>,
+    shards: RwLock<Vec<ShardHandle>>,
+    bytes: AtomicUsize,
+    records: AtomicUsize,
+    late_in_flight: AtomicUsize,
+    /// Records that came back from the sink and were not late.
+    pub(super) late_failed: AtomicU64,
+    /// Offsets skipped because an earlier owner had finished them.
+    pub(super) skipped: AtomicU64,
+    fatal: AtomicBool,
+    fatal_text: Mutex<Option<String>>,
+    bounced: Mutex<HashMap<u64, u8>>,
+    /// Whether any record has ever come back; spares the others the lock above.
+    has_bounced: AtomicBool,
+}
+
+impl Tracker {
+    pub(super) fn set_shards(&self, shards: Vec<ShardHandle>) {
+        *self.shards.write() = shards;
+    }
+
+    /// Opens a window; its number goes into tokens.
+    pub(super) fn open(&self, shard: usize) -> u32 {
+        let mut windows = self.windows.write();
+        windows.push(Arc::new(Tracked { window: Mutex::default(), shard }));
+        u32::try_from(windows.len() - 1).unwrap_or(NO_WINDOW - 1)
+    }
+
+    pub(super) fn window(&self, window: u32) -> Option<Arc<Tracked>> {
+        self.windows.read().get(window as usize).cloned()
+    }
+
+    /// Counts a record in.
+    pub(super) fn began(&self, weight: usize) {
+        self.bytes.fetch_add(weight, Ordering::Relaxed);
+        self.records.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Finishes a record's offset.
+    pub(super) fn finish(&self, token: Token) {
+        let Some(tracked) = window_of(token).and_then(|window| self.window(window)) else { return };
+        let finished = tracked.window.lock().finish(seq_of(token));
+        if let Some(record) = finished {
+            self.bytes.fetch_sub(record.weight(), Ordering::Relaxed);
+            self.records.fetch_sub(1, Ordering::Relaxed);
+            if self.has_bounced.load(Ordering::Relaxed) {
+                self.bounced.lock().remove(&token.0);
+            }
+        }
+    }
+
+    /// The record of an unfinished token.
+    pub(super) fn record(&self, token: Token) -> Option<Arc<Record>> {
+        let tracked = self.window(window_of(token)?)?;
+        tracked.window.lock().record(seq_of(token))
+    }
+
+    /// How often this record has come back before; counts this time.
+    pub(super) fn bounce(&self, token: Token) -> u8 {
+        self.has_bounced.store(true, Ordering::Relaxed);
+        let mut bounced = self.bounced.lock();
+        let times = bounced.entry(token.0).or_default();
+        *times = times.saturating_add(1);
+        *times
+    }
+
+    /// A record that will not be sent in this assignment: its offset stays unfinished, its bytes are free.
+    pub(super) fn abandon(&self, token: Token) {
+        let Some(tracked) = window_of(token).and_then(|window| self.window(window)) else { return };
+        let abandoned = tracked.window.lock().abandon(seq_of(token));
+        if let Some(record) = abandoned {
+            self.bytes.fetch_sub(record.weight(), Ordering::Relaxed);
+            self.records.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn late_unsent(&self) {
+        self.late_in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.late_failed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn late_sent(&self) {
+        self.late_in_flight.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Late records that were sent and not reported yet.
+    pub(super) fn late_in_flight(&self) -> usize {
+        self.late_in_flight.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of records between source and delivery report.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Records between source and delivery report.
+    pub(super) fn records(&self) -> usize {
+        self.records.load(Ordering::Relaxed)
+    }
+
+    /// Nothing can be written any more.
+    pub(super) fn fail(&self, text: &str) {
+        self.fatal_text.lock().get_or_insert_with(|| text.to_owned());
+        self.fatal.store(true, Ordering::Release);
+    }
+
+    /// Whether nothing can be written any more.
+    pub(super) fn has_failed(&self) -> bool {
+        self.fatal.load(Ordering::Acquire)
+    }
+
+    /// Why nothing can be written any more.
+    pub(super) fn failure(&self) -> Option<String> {
+        self.has_failed().then(|| self.fatal_text.lock().clone()).flatten()
+    }
+}
+
+impl Delivered for Tracker {
+    fn delivered(&self, token: Token, result: Result<(), DeliveryFailure>) {
+        let Some(window) = window_of(token) else {
+            self.late_in_flight.fetch_sub(1, Ordering::Relaxed);
+            if let Err(failure) = result {
+                self.late_failed.fetch_add(1, Ordering::Relaxed);
+                if let DeliveryFailure::Fatal(text) = failure {
+                    self.fail(&text);
+                }
+            }
+            return;
+        };
+        match result {
+            Ok(()) => self.finish(token),
+            Err(DeliveryFailure::Fatal(text)) => self.fail(&text),
+            Err(failure @ (DeliveryFailure::TooLarge | DeliveryFailure::Refused(_))) => {
+                let shard = self.window(window).map(|tracked| tracked.shard);
+                if let Some(handle) = shard.and_then(|shard| self.shards.read().get(shard).cloned()) {
+                    handle.bounced(token, failure);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! Providers: one small contract, one file each.
+//!
+//! A provider asks one service about one indicator, once. It knows no budget, no cache, no retry and no score: it turns
+//! the service's way of speaking into found, clean, not_found ([`Verdict`]), throttled or failed ([`LookupError`]). What
+//! it cannot read is a failure, never a verdict.
+//!
+//! # Adding a provider
+//!
+//! One file, three lines and the provider's fixtures:
+//!
+//! 1. the file `src/provider/<name>.rs` with `ID`, `SPEC` and a type that implements [`Provider`] over `http::Client`;
+//! 2. here: `mod <name>;` and `pub use <name>::ID as <NAME>;`;
+//! 3. in `registry.rs`: `<name>::SPEC` in [`KNOWN`];
+//! 4. in `config/providers.rs`: one row, so that its table may stand in a configuration; where it carries a term of the score, also its
+//!    row in `score/formula.rs`.
+//!
+//! The contract suite (`tests/it/provider_contract.rs`) walks [`KNOWN`] and fails until the new provider's bodies are in
+//! its table.
+
+mod abuseipdb;
+mod breaker;
+mod config;
+mod gzip;
+mod http;
+mod registry;
+mod retry_after;
+mod text;
+mod virustotal;
+
+pub use abuseipdb::ID as ABUSEIPDB;
+pub use breaker::{Breaker, BreakerState, Chance, Effect, Open};
+pub use config::Config;
+pub use http::{MAX_BODY, MAX_DECODED};
+pub use registry::{Build, BuildError, KNOWN, Spec, build, spec};
+pub use virustotal::ID as VIRUSTOTAL;
+
+use std::{future::Future, pin::Pin, time::Duration};
+
+use crate::model::{FailReason, Indicator, IndicatorKind, ProviderId, Verdict};
+
+/// Why a call brought no verdict.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LookupError {
+    /// 429 or its like: pause this provider.
+    #[error("throttled")]
+    Throttled {
+        /// How long, where the provider says so; over zero, at most 24 h, `None` for an absurd value.
+        retry_after: Option<Duration>,
+    },
+    /// Anything else.
+    #[error("{}: {detail}", reason.as_str())]
+    Failed {
+        /// Why.
+        reason: FailReason,
+        /// For the log: status, a few bytes of the error text; never a key, never the indicator.
+        detail: String,
+    },
+}
+
+impl LookupError {
+    pub(crate) fn failed(reason: FailReason, detail: impl Into<String>) -> Self {
+        Self::Failed { reason, detail: detail.into() }
+    }
+}
+
+/// What the service's own headers said last on its quota. Other tools may share the key, so this can be less than our
+/// own account says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Feedback {
+    /// Units left in the window that the service counts.
+    pub remaining: u64,
+    /// The limit of that window, where the service names it.
+    pub limit: Option<u64>,
+    /// When it said so: monotonic time of the clock.
+    pub observed_at: Duration,
+}
+
+/// A future that a trait object can return.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// One external intelligence source.
+pub trait Provider: Send + Sync + 'static {
+    /// Its name.
+    fn id(&self) -> ProviderId;
+
+    /// Whether it is responsible for indicators of this kind.
+    fn supports(&self, kind: IndicatorKind) -> bool;
+
+    /// Asks about one indicator, once: no retry, no budget, no cache. Dropping the future ends the call.
+    ///
+    /// # Errors
+    ///
+    /// [`LookupError::Throttled`] for a 429; [`LookupError::Failed`] for everything that is no verdict.
+    fn lookup<'a>(&'a self, indicator: &'a Indicator) -> BoxFuture<'a, Result<Verdict, LookupError>>;
+
+    /// What one call costs, in the units of the provider's quota.
+    fn cost(&self, _kind: IndicatorKind) -> u32 {
+        1
+    }
+
+    /// The service's own account, where it has sent one.
+    fn feedback(&self) -> Option<Feedback> {
+        None
+    }
+}

@@ -1,0 +1,70 @@
+//! Foreign text, made fit for an annotation or a log.
+
+use serde_json::error::Category;
+
+use crate::model::Fact;
+
+/// Longest text of a fact, in bytes.
+const MAX_TEXT: usize = 200;
+
+/// A text fact: control characters gone, cut at a character boundary; `None` where nothing is left.
+pub(crate) fn fact(text: &str) -> Option<Fact> {
+    Some(Fact::Text(clean(text)?))
+}
+
+/// See [`fact`].
+pub(crate) fn clean(text: &str) -> Option<Box<str>> {
+    let mut kept = String::new();
+    for character in text.trim().chars().filter(|character| !character.is_control()) {
+        if kept.len() + character.len_utf8() > MAX_TEXT {
+            break;
+        }
+        kept.push(character);
+    }
+    (!kept.is_empty()).then(|| kept.into_boxed_str())
+}
+
+/// Whether `code` looks like the name of an error (`QuotaExceededError`) and so can go to a log: letters alone, so that
+/// it can hold neither an indicator nor a key.
+pub(crate) fn is_error_name(code: &str) -> bool {
+    (1..=40).contains(&code.len()) && code.bytes().all(|byte| byte.is_ascii_alphabetic())
+}
+
+/// Where and how a JSON text breaks, without a word of the text: serde's own message quotes it.
+pub(crate) fn json_error(error: &serde_json::Error) -> String {
+    let what = match error.classify() {
+        Category::Io | Category::Syntax => "not json",
+        Category::Eof => "json cut off",
+        Category::Data => "a value of the wrong type or range",
+    };
+    format!("{what}, line {} column {}", error.line(), error.column())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_cut_at_a_boundary_and_loses_control_characters() {
+        assert_eq!(clean(" a\u{0}b\nc "), Some("abc".into()));
+        assert_eq!(clean("\u{7}"), None);
+        let long = clean(&"é".repeat(300)).unwrap();
+        assert_eq!(long.len(), 200);
+        let odd = clean(&format!("x{}", "é".repeat(300))).unwrap();
+        assert_eq!(odd.len(), 199);
+    }
+
+    #[test]
+    fn only_names_are_error_names() {
+        for (code, expected) in [
+            ("QuotaExceededError", true),
+            ("", false),
+            ("d41d8cd98f00b204e9800998ecf8427e", false),
+            ("host.example", false),
+            ("two words", false),
+            ("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", false),
+        ] {
+            assert_eq!(is_error_name(code), expected, "{code}");
+        }
+    }
+}

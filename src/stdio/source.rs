@@ -1,0 +1,151 @@
+//! Lines as records.
+
+use std::{
+    io::{self, BufRead},
+    sync::Arc,
+    time::Duration,
+};
+
+use bytes::Bytes;
+
+use crate::{
+    model::{Origin, Record},
+    pipeline::{Assigned, Intake},
+};
+
+/// Longest line that is read whole, bytes; a longer one is an error, since cutting it would change it.
+const LONGEST_LINE: usize = 64 << 20;
+
+/// Lines handed over at a time.
+const BATCH: usize = 256;
+
+/// Why reading stopped early.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// The input could not be read.
+    #[error("line {line}: {source}")]
+    Read {
+        /// Number of the line, from 1.
+        line: i64,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A line is longer than 64 MiB.
+    #[error("line {0} is longer than 64 MiB")]
+    TooLong(i64),
+}
+
+/// Hands every line of `input` to the pipeline, as partition 0 of the topic `stdin`. `read` hears the bytes of every batch.
+///
+/// # Errors
+/// [`SourceError`]; the lines before it have been handed over.
+pub fn feed(input: &mut dyn BufRead, intake: &mut dyn Intake, read: &mut dyn FnMut(u64)) -> Result<u64, SourceError> {
+    let topic: Arc<str> = "stdin".into();
+    let metadata = String::new();
+    intake.assigned(Assigned { topic: Arc::clone(&topic), partition: 0, epoch: 1, metadata, committed: None });
+    let mut offset = 0i64;
+    let mut ended = false;
+    while !ended {
+        while intake.paused_wanted() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let mut batch = Vec::with_capacity(BATCH);
+        let mut bytes = 0u64;
+        while batch.len() < BATCH {
+            let line = read_line(input, offset + 1)?;
+            let Some((line, length)) = line else {
+                ended = true;
+                break;
+            };
+            bytes += length;
+            let origin = Origin { topic: Arc::clone(&topic), partition: 0, offset };
+            let payload = Some(as_event(line));
+            batch.push(Record { origin, key: None, payload, headers: Vec::new(), timestamp: None, epoch: 1 });
+            offset += 1;
+        }
+        if !batch.is_empty() {
+            intake.records(batch);
+        }
+        read(bytes);
+    }
+    Ok(offset.unsigned_abs())
+}
+
+/// The next line without its end, and the bytes read for it.
+fn read_line(input: &mut dyn BufRead, line: i64) -> Result<Option<(Vec<u8>, u64)>, SourceError> {
+    let mut bytes = Vec::new();
+    let mut limited = io::Read::take(input, LONGEST_LINE as u64 + 1);
+    let length = limited.read_until(b'\n', &mut bytes).map_err(|source| SourceError::Read { line, source })?;
+    if length == 0 {
+        return Ok(None);
+    }
+    if bytes.len() > LONGEST_LINE {
+        return Err(SourceError::TooLong(line));
+    }
+    if bytes.last() == Some(&b'\n') {
+        bytes.pop();
+    }
+    if bytes.last() == Some(&b'\r') {
+        bytes.pop();
+    }
+    Ok(Some((bytes, length as u64)))
+}
+
+/// A line as a JSON object.
+fn as_event(line: Vec<u8>) -> Bytes {
+    let is_object = line.trim_ascii_start().first() == Some(&b'{')
+        && serde_json::from_slice::<serde::de::IgnoredAny>(&line).is_ok();
+    if is_object || line.is_empty() {
+        return Bytes::from(line);
+    }
+    let message = String::from_utf8_lossy(&line);
+    Bytes::from(serde_json::json!({ "message": message }).to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pipeline::Commit;
+
+    #[derive(Default)]
+    struct Seen(Vec<String>);
+
+    impl Intake for Seen {
+        fn records(&mut self, batch: Vec<Record>) {
+            self.0.extend(
+                batch
+                    .into_iter()
+                    .map(|record| String::from_utf8_lossy(record.payload.as_deref().unwrap_or_default()).into_owned()),
+            );
+        }
+        fn assigned(&mut self, _partition: Assigned) {}
+        fn revoke(&mut self, _partitions: &[(Arc<str>, i32)], _lost: bool, _within: Duration) -> Vec<Commit> {
+            Vec::new()
+        }
+        fn paused_wanted(&self) -> bool {
+            false
+        }
+        fn committable(&mut self) -> Vec<Commit> {
+            Vec::new()
+        }
+    }
+
+    #[test]
+    fn objects_stay_and_other_lines_are_wrapped() {
+        let input = b"{\"a\":1}\r\nplain \"text\"\n\n{broken\n[1]\nlast".as_slice();
+        let mut seen = Seen::default();
+        let lines = feed(&mut io::BufReader::new(input), &mut seen, &mut |_| {}).expect("readable");
+        assert_eq!(lines, 6);
+        assert_eq!(
+            seen.0,
+            [
+                "{\"a\":1}",
+                "{\"message\":\"plain \\\"text\\\"\"}",
+                "",
+                "{\"message\":\"{broken\"}",
+                "{\"message\":\"[1]\"}",
+                "{\"message\":\"last\"}"
+            ]
+        );
+    }
+}

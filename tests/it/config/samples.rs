@@ -1,0 +1,75 @@
+//! The samples: they load, and the full one says what the product does by default.
+
+use std::fs;
+
+use super::{config_of, files, parse_with};
+use sidelight::config;
+
+const KEYS: [(&str, &str); 2] = [("VT_API_KEY", "one"), ("ABUSEIPDB_API_KEY", "two")];
+
+#[test]
+fn every_sample_loads_without_a_warning() {
+    let samples = files("samples", "toml");
+    assert!(samples.len() >= 2);
+    for sample in samples {
+        let text = fs::read_to_string(&sample).unwrap();
+        match parse_with(&text, &KEYS) {
+            Ok(loaded) => assert_eq!(loaded.warnings, [], "{}", sample.display()),
+            Err(errors) => panic!("{}\n{errors}", sample.display()),
+        }
+    }
+}
+
+#[test]
+fn the_full_sample_holds_the_defaults() {
+    let full = fs::read_to_string("samples/sidelight.full.toml").unwrap();
+    let minimal = format!(
+        "{}\n[providers.abuseipdb]\napi_key = {{ env = \"ABUSEIPDB_API_KEY\" }}\n",
+        fs::read_to_string("samples/sidelight.toml").unwrap()
+    );
+    let (full, minimal) = (config_of(&full, &KEYS), config_of(&minimal, &KEYS));
+    // The Debug of kafka::Config leaves fields out.
+    let kafka = |config: &config::Config| {
+        let k = config.kafka.clone();
+        let flags = (k.static_membership, k.start_timeout, k.offset_reset, k.on_gap, k.partitioning, k.create_topics);
+        let topics = (k.output_topic, k.late_topic, k.dlq_topic, k.commit_interval, k.shutdown_timeout);
+        format!("{flags:?} {topics:?} {}", k.replication_factor)
+    };
+    assert_eq!(kafka(&full), kafka(&minimal));
+    assert_eq!(format!("{full:#?}"), format!("{minimal:#?}"));
+}
+
+/// A key is named by a line of its own, in its section, commented out or not; the sources of a secret in the comment above.
+#[test]
+fn the_full_sample_names_every_key() {
+    let full = fs::read_to_string("samples/sidelight.full.toml").unwrap();
+    let mut section = "";
+    let mut named = Vec::new();
+    for line in full.lines() {
+        if let Some(header) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
+            section = header;
+            named.push(header.to_owned());
+        } else if let Some((key, _)) = line.strip_prefix("# ").unwrap_or(line).split_once(" = ") {
+            named.push(format!("{section}.{key}"));
+        }
+    }
+    for key in config::known_keys() {
+        let (key, source) = match key.split_once(".api_key.") {
+            Some((provider, source)) => (format!("{provider}.api_key"), Some(source)),
+            None => (key.clone(), None),
+        };
+        assert!(named.contains(&key), "{key} is not in the sample");
+        if let Some(source) = source {
+            assert!(full.contains(&format!("{{ {source} = ")), "{source}");
+        }
+    }
+}
+
+#[test]
+fn the_parser_knows_the_keys_of_every_section() {
+    let known = config::known_keys();
+    for key in ["kafka.brokers", "delivery.owed_bytes", "providers.abuseipdb.api_key.credential", "log.level"] {
+        assert!(known.iter().any(|known| known == key), "{key}");
+    }
+    assert!(known.len() > 60, "{}", known.len());
+}

@@ -1,0 +1,194 @@
+//! The command line as people and scripts use it.
+
+use std::{
+    net::TcpListener,
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+use sidelight::{
+    model::IndicatorKind,
+    simulator::{SimulatorConfig, truth},
+};
+
+use crate::support::{
+    e2e::{Daemon, Directory, Stage, alone, beside_others, json_lines, program, run_with},
+    e2e_events::address,
+    e2e_json::added_to,
+    e2e_score::{Answered, assert_says, of_address, of_name_or_file},
+    kafka::real_broker,
+};
+
+/// A stage whose brokers nobody asks.
+fn offline(stem: &str) -> Stage {
+    Stage::without_input(stem, "127.0.0.1:9", SimulatorConfig::default())
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+#[test]
+fn extract_lists_what_is_in_each_line() {
+    let _turn = beside_others();
+    let lines = [
+        "deny 198.18.0.9 and 45[.]83[.]12[.]7 é hxxps://evil-site[.]com/a?b=1",
+        "",
+        r#"{"destination":{"ip":"45.83.12.8"},"url":{"full":"https:\/\/shop-1.com\/x"},"h":"D41D8CD98F00B204E9800998ECF8427E"}"#,
+        "mail bob@phish-mail.com about CVE-2024-12345 on 10.0.0.5",
+    ];
+    let input = lines.join("\n");
+    let directory = Directory::new();
+    let file = directory.write("lines.txt", input.as_bytes());
+    let from_stdin = run_with(program().arg("extract"), input.as_bytes());
+    let from_file = run_with(program().arg("extract").arg(&file), b"");
+    assert_eq!((from_stdin.status.code(), from_file.status.code()), (Some(0), Some(0)));
+    assert_eq!(text(&from_stdin.stdout), text(&from_file.stdout));
+    let found = json_lines(&text(&from_stdin.stdout));
+    assert_eq!(found.len(), lines.len(), "one object for each line");
+    let expected = [
+        vec![
+            ("ipv4", "198.18.0.9", "198.18.0.9", true),
+            ("ipv4", "45.83.12.7", "45[.]83[.]12[.]7", false),
+            ("url", "https://evil-site.com/a?b=1", "hxxps://evil-site[.]com/a?b=1", false),
+        ],
+        vec![],
+        vec![
+            ("ipv4", "45.83.12.8", "45.83.12.8", false),
+            ("url", "https://shop-1.com/x", r"https:\/\/shop-1.com\/x", false),
+            ("md5", "d41d8cd98f00b204e9800998ecf8427e", "D41D8CD98F00B204E9800998ECF8427E", false),
+        ],
+        vec![
+            ("email", "bob@phish-mail.com", "bob@phish-mail.com", false),
+            ("cve", "CVE-2024-12345", "CVE-2024-12345", false),
+            ("ipv4", "10.0.0.5", "10.0.0.5", true),
+        ],
+    ];
+    for (number, (line, expected)) in lines.iter().zip(expected).enumerate() {
+        assert_eq!(found[number]["line"], number + 1);
+        let indicators = found[number]["indicators"].as_array().unwrap();
+        assert_eq!(indicators.len(), expected.len(), "{}", found[number]);
+        for (indicator, (kind, value, raw, suppressed)) in indicators.iter().zip(expected) {
+            assert_eq!(
+                (&indicator["type"], &indicator["value"], &indicator["raw"]),
+                (&json!(kind), &json!(value), &json!(raw))
+            );
+            let place = |name: &str| usize::try_from(indicator[name].as_u64().unwrap()).unwrap();
+            assert_eq!(&line[place("start")..place("end")], raw, "{indicator}");
+            assert_eq!(indicator.get("suppressed").is_some(), suppressed, "{indicator}");
+        }
+    }
+    assert_eq!(found[2]["indicators"][0]["field"], "destination.ip");
+    let hosts = run_with(program().args(["extract", "--hosts", "--kinds", "domain"]), input.as_bytes());
+    let hosts = json_lines(&text(&hosts.stdout));
+    assert_eq!(hosts[3]["indicators"][0]["value"], "phish-mail.com");
+}
+
+#[test]
+fn annotate_keeps_the_order_of_lines_and_wraps_text() {
+    let _turn = beside_others();
+    let stage = offline("e2e-annotate");
+    let lines: Vec<String> = (0..200)
+        .map(|n| match n % 3 {
+            0 => format!(r#"{{"n":{n},"destination":{{"ip":"{}"}}}}"#, address(80, n)),
+            1 => format!("line {n}: contact with {}", address(80, n % 30)),
+            _ => format!(r#"{{"n":{n},"plain":true}}"#),
+        })
+        .collect();
+    let out = run_with(&mut stage.command("annotate"), format!("{}\n", lines.join("\n")).as_bytes());
+    assert_eq!(out.status.code(), Some(0), "{}", text(&out.stderr));
+    let stdout = text(&out.stdout);
+    let left: Vec<&str> = stdout.lines().collect();
+    assert_eq!(left.len(), lines.len());
+    for (n, (came, left)) in lines.iter().zip(left).enumerate() {
+        match n % 3 {
+            0 => {
+                added_to(came, left);
+                let value: Value = serde_json::from_str(left).unwrap();
+                let expected = of_address(&truth(IndicatorKind::Ipv4, &address(80, n)), Answered::Both);
+                assert_says(&value["sidelight"]["indicators"][0], &expected);
+            }
+            1 => {
+                let value: Value = serde_json::from_str(left).unwrap_or_else(|_| panic!("NDJSON: {left}"));
+                assert!(left.contains(&format!("line {n}: contact")), "{left}");
+                assert_eq!(value["sidelight"]["status"], "complete", "{left}");
+            }
+            _ => assert_eq!(came, left),
+        }
+    }
+}
+
+#[test]
+fn lookup_says_what_the_providers_know() {
+    let _turn = beside_others();
+    let stage = offline("e2e-lookup");
+    let ip = address(81, 1);
+    let mut command = stage.command("lookup");
+    command.args(["--json", &ip.replace('.', "[.]"), "shop-2.com", "10.0.0.1"]);
+    let out = run_with(&mut command, b"");
+    assert_eq!(out.status.code(), Some(0), "{}", text(&out.stderr));
+    let found = json_lines(&text(&out.stdout));
+    assert_eq!(found.len(), 3);
+    assert_says(&found[0], &of_address(&truth(IndicatorKind::Ipv4, &ip), Answered::Both));
+    assert_says(&found[1], &of_name_or_file(&truth(IndicatorKind::Domain, "shop-2.com")));
+    assert_eq!((&found[2]["status"], &found[2]["reason"]), (&json!("suppressed"), &json!("private_address")));
+    assert_eq!(stage.providers.calls().len(), 3, "{:?}", stage.providers.calls());
+    let out = run_with(stage.command("lookup").arg("no indicator"), b"");
+    assert_eq!(out.status.code(), Some(1));
+}
+
+#[test]
+fn check_tells_right_from_wrong() {
+    let _turn = beside_others();
+    let mut stage = offline("e2e-check");
+    assert_eq!(run_with(&mut stage.command("check"), b"").status.code(), Some(0));
+    stage.set("delivery.dedline", "\"1s\"").set("providers.virustotal.quota", "\"0/min\"");
+    let check = run_with(&mut stage.command("check"), b"");
+    let run = run_with(&mut stage.command("run"), b"");
+    assert_eq!((check.status.code(), run.status.code()), (Some(78), Some(78)));
+    let report = text(&check.stderr);
+    assert_eq!(report, text(&run.stderr), "the same report");
+    for part in ["delivery.dedline", "did you mean `deadline`?", "providers.virustotal.quota", "^"] {
+        assert!(report.contains(part), "{part}: {report}");
+    }
+    let missing = run_with(program().args(["check", "--config", "/nowhere/sidelight.toml"]), b"");
+    assert_eq!(missing.status.code(), Some(78), "{}", text(&missing.stderr));
+}
+
+#[test]
+fn a_start_that_cannot_succeed_ends_soon_and_says_why() {
+    let _turn = beside_others();
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut nobody = Stage::without_input("e2e-nobody", &closed.to_string(), SimulatorConfig::default());
+    nobody.set("kafka.start_timeout", "\"1s\"");
+    let missing = Stage::without_input("e2e-missing", real_broker(), SimulatorConfig::default());
+    for (stage, part) in [(&nobody, closed.to_string()), (&missing, missing.input())] {
+        let start = Instant::now();
+        let ended = Daemon::spawn(stage.command("run")).wait(Duration::from_secs(15));
+        assert_eq!(ended.code, Some(1), "{}", ended.log);
+        let last = ended.log.lines().last().unwrap();
+        assert!(last.contains("ERROR") && last.contains(&part), "{}", ended.log);
+        assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+    }
+}
+
+#[test]
+fn the_demo_ends_by_itself_with_a_summary() {
+    let _turn = alone();
+    let out = run_with(program().args(["demo", "--events", "2000", "--rate", "1000"]), b"");
+    let (stdout, stderr) = (text(&out.stdout), text(&out.stderr));
+    assert_eq!(out.status.code(), Some(0), "{stderr}");
+    let figure = |label: &str| {
+        let line = stdout
+            .lines()
+            .find(|line| line.trim_start().starts_with(label))
+            .unwrap_or_else(|| panic!("{label}: {stdout}"));
+        line.trim_start()[label.len()..].split_whitespace().next().unwrap().to_owned()
+    };
+    assert_eq!((figure("events in"), figure("events out")), ("2000".to_owned(), "2000".to_owned()));
+    assert_eq!(figure("calls over quota"), "0");
+    for part in ["Worst indicators", "malicious", "\"sidelight\":{\"schema\":1", "Where to look next"] {
+        assert!(stdout.contains(part), "{part}: {stdout}");
+    }
+    assert!(stderr.contains("http://127.0.0.1:") && !stderr.contains("panicked"), "{stderr}");
+}

@@ -1,0 +1,20 @@
+//! Integration tests: the product's parts against each other over real sockets on loopback, and against a real broker.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "a test fails by panicking")]
+
+mod config;
+mod e2e_bad_input;
+mod e2e_cli;
+mod e2e_crash;
+mod e2e_enrich;
+mod e2e_late;
+mod e2e_secrets;
+mod e2e_stream;
+mod kafka_mock;
+mod kafka_real;
+mod provider_contract;
+mod provider_fixtures;
+mod provider_support;
+mod provider_wire;
+mod simulator;
+mod support;

@@ -1,0 +1,234 @@
+//! One contract for all providers: every registered one against every way in which a service can answer or fail.
+//!
+//! A new provider adds its row to [`SUBJECTS`]; the suite fails until it does.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use sidelight::{
+    model::{FailReason, Indicator, IndicatorKind, ProviderId, VerdictKind},
+    provider::{ABUSEIPDB, KNOWN, LookupError, Provider, VIRUSTOTAL},
+    simulator::{Class, Fault, FaultRule, Handle, Simulator, SimulatorConfig, Truths},
+};
+
+use crate::provider_support::{CANARY, build, clock, config};
+
+struct Subject {
+    id: ProviderId,
+    kind: IndicatorKind,
+    found: &'static str,
+    clean: &'static str,
+    /// `None` where the service knows everything.
+    not_found: Option<&'static str>,
+}
+
+const SUBJECTS: &[Subject] = &[
+    Subject {
+        id: VIRUSTOTAL,
+        kind: IndicatorKind::Domain,
+        found: "found.example",
+        clean: "clean.example",
+        not_found: Some("absent.example"),
+    },
+    Subject { id: ABUSEIPDB, kind: IndicatorKind::Ipv4, found: "198.51.100.7", clean: "198.51.100.8", not_found: None },
+];
+
+#[derive(Debug, PartialEq)]
+enum Outcome {
+    Verdict(VerdictKind),
+    Throttled(Option<u64>),
+    Failed(FailReason),
+}
+
+const fn failed(reason: FailReason) -> Outcome {
+    Outcome::Failed(reason)
+}
+
+async fn simulator() -> Handle {
+    let mut overrides = HashMap::new();
+    for subject in SUBJECTS {
+        overrides.insert(subject.found.to_owned(), Class::Malicious);
+        overrides.insert(subject.clean.to_owned(), Class::Clean);
+        overrides.extend(subject.not_found.map(|value| (value.to_owned(), Class::Unknown)));
+    }
+    let truths = Truths { seed: 0, overrides };
+    let simulator = Simulator::bind(SimulatorConfig { truths, clock: clock(), ..Default::default() }).await.unwrap();
+    simulator.spawn().unwrap()
+}
+
+fn provider(handle: &Handle, id: ProviderId, timeout: Duration) -> Arc<dyn Provider> {
+    let mut config = config(&handle.base_url(id));
+    config.timeout = timeout;
+    build(id, config)
+}
+
+async fn ask(provider: &dyn Provider, kind: IndicatorKind, value: &str) -> Outcome {
+    let outcome = provider.lookup(&Indicator::new(kind, value)).await;
+    let text = format!("{outcome:?}");
+    assert!(!text.contains(CANARY), "{text}");
+    match outcome {
+        Ok(verdict) => Outcome::Verdict(verdict.kind),
+        Err(LookupError::Throttled { retry_after }) => Outcome::Throttled(retry_after.map(|pause| pause.as_secs())),
+        Err(LookupError::Failed { reason, detail }) => {
+            assert!(!detail.contains(value) && detail.len() < 300, "{detail}");
+            Outcome::Failed(reason)
+        }
+    }
+}
+
+#[test]
+fn every_registered_provider_is_a_subject() {
+    let known: Vec<_> = KNOWN.iter().map(|spec| spec.id).collect();
+    let subjects: Vec<_> = SUBJECTS.iter().map(|subject| subject.id).collect();
+    assert_eq!(known, subjects);
+}
+
+#[tokio::test]
+async fn verdicts_are_told_apart() {
+    let handle = simulator().await;
+    for subject in SUBJECTS {
+        let provider = provider(&handle, subject.id, Duration::from_secs(10));
+        assert_eq!(provider.id(), subject.id);
+        let rows = [
+            (Some(subject.found), VerdictKind::Found),
+            (Some(subject.clean), VerdictKind::Clean),
+            (subject.not_found, VerdictKind::NotFound),
+        ];
+        for (value, expected) in rows {
+            if let Some(value) = value {
+                let outcome = ask(&*provider, subject.kind, value).await;
+                assert_eq!(outcome, Outcome::Verdict(expected), "{} {value}", subject.id);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_kind_of_every_provider_is_answered() {
+    let handle = simulator().await;
+    let values = [
+        (IndicatorKind::Ipv4, "198.51.100.20"),
+        (IndicatorKind::Ipv6, "2001:db8::20"),
+        (IndicatorKind::Domain, "xn--bcher-kva.example"),
+        (IndicatorKind::Url, "https://host.example/a?b=c#d/../e"),
+        (IndicatorKind::Md5, "0123456789abcdef0123456789abcdef"),
+        (IndicatorKind::Sha1, "0123456789abcdef0123456789abcdef01234567"),
+        (IndicatorKind::Sha256, "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"),
+        (IndicatorKind::Sha512, "00"),
+        (IndicatorKind::Email, "a@host.example"),
+        (IndicatorKind::Cve, "CVE-2026-0001"),
+    ];
+    for spec in KNOWN {
+        let provider = provider(&handle, spec.id, Duration::from_secs(10));
+        for (kind, value) in values {
+            handle.reset();
+            assert_eq!(provider.supports(kind), spec.kinds.contains(&kind));
+            let outcome = ask(&*provider, kind, value).await;
+            let asked: Vec<_> = handle.log().into_iter().map(|entry| (entry.kind, entry.indicator)).collect();
+            if provider.supports(kind) {
+                assert!(matches!(outcome, Outcome::Verdict(_)), "{} {kind}: {outcome:?}", spec.id);
+                assert_eq!(asked, [(kind.as_str(), value.into())], "the service understood the indicator as meant");
+                assert_eq!(provider.cost(kind), 1);
+            } else {
+                assert_eq!((outcome, asked.len()), (failed(FailReason::Rejected), 0), "{} {kind}", spec.id);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn faults_are_what_they_are_and_never_a_verdict() {
+    let throttle = |value: &str| FaultRule { retry_after: Some(value.to_owned()), ..Fault::Throttle.into() };
+    let rows: Vec<(FaultRule, Outcome)> = vec![
+        (Fault::InternalError.into(), failed(FailReason::Unavailable)),
+        (Fault::BadGateway.into(), failed(FailReason::Unavailable)),
+        (Fault::Unavailable.into(), failed(FailReason::Unavailable)),
+        (Fault::Reset.into(), failed(FailReason::Connect)),
+        (Fault::Oversize.into(), failed(FailReason::TooLarge)),
+        (Fault::OversizeDeclared.into(), failed(FailReason::TooLarge)),
+        (Fault::GzipBomb.into(), failed(FailReason::TooLarge)),
+        (Fault::GzipDamaged.into(), failed(FailReason::Malformed)),
+        (Fault::Garbage.into(), failed(FailReason::Malformed)),
+        (Fault::WrongTypes.into(), failed(FailReason::Malformed)),
+        (Fault::Truncated.into(), failed(FailReason::Malformed)),
+        (Fault::Empty.into(), failed(FailReason::Malformed)),
+        (Fault::WrongContentType.into(), failed(FailReason::Malformed)),
+        (Fault::HtmlPage.into(), failed(FailReason::Malformed)),
+        (Fault::NotFoundHtml.into(), failed(FailReason::Malformed)),
+        (Fault::ErrorInside.into(), failed(FailReason::Malformed)),
+        (Fault::Redirect.into(), failed(FailReason::Malformed)),
+        (Fault::Unauthorized.into(), failed(FailReason::Unauthorized)),
+        (Fault::Forbidden.into(), failed(FailReason::Unauthorized)),
+        (Fault::Throttle.into(), Outcome::Throttled(Some(30))),
+        (Fault::ThrottleDate.into(), Outcome::Throttled(Some(30))),
+        (Fault::ThrottleBare.into(), Outcome::Throttled(None)),
+        (Fault::ThrottleHtml.into(), Outcome::Throttled(None)),
+        (throttle("0"), Outcome::Throttled(None)),
+        (throttle("-1"), Outcome::Throttled(None)),
+        (throttle("soon"), Outcome::Throttled(None)),
+        (throttle("99999999999999999999999"), Outcome::Throttled(Some(86_400))),
+        (throttle("Thu, 01 Jan 1970 00:00:00 GMT"), Outcome::Throttled(None)),
+    ];
+    let handle = simulator().await;
+    for subject in SUBJECTS {
+        let provider = provider(&handle, subject.id, Duration::from_secs(10));
+        for (rule, expected) in &rows {
+            handle.faults().set(subject.id, rule.clone());
+            for value in [subject.found, subject.clean] {
+                let outcome = ask(&*provider, subject.kind, value).await;
+                assert_eq!(outcome, *expected, "{} {:?} {value}", subject.id, rule.fault);
+            }
+            // The fault leaves nothing behind in the client.
+            handle.faults().clear(subject.id);
+            let outcome = ask(&*provider, subject.kind, subject.found).await;
+            assert_eq!(outcome, Outcome::Verdict(VerdictKind::Found), "{} after {:?}", subject.id, rule.fault);
+        }
+    }
+    let elsewhere = handle.log().into_iter().find(|entry| entry.provider == ProviderId("redirect"));
+    assert_eq!(elsewhere, None, "a redirect was followed");
+}
+
+#[tokio::test]
+async fn slowness_ends_in_time() {
+    let handle = simulator().await;
+    for subject in SUBJECTS {
+        let provider = provider(&handle, subject.id, Duration::from_millis(150));
+        for fault in [Fault::Hang, Fault::SlowBody] {
+            handle.faults().set(subject.id, fault);
+            let outcome = ask(&*provider, subject.kind, subject.found).await;
+            assert_eq!(outcome, failed(FailReason::Timeout), "{} {fault:?}", subject.id);
+        }
+        handle.faults().clear_all();
+    }
+}
+
+#[tokio::test]
+async fn a_service_that_is_not_there_is_a_failure_to_connect() {
+    let handle = simulator().await;
+    let urls: Vec<_> = SUBJECTS.iter().map(|subject| handle.base_url(subject.id)).collect();
+    // The port speaks no TLS.
+    for (subject, url) in SUBJECTS.iter().zip(&urls) {
+        let provider = build(subject.id, config(&url.replace("http://", "https://")));
+        let outcome = ask(&*provider, subject.kind, subject.found).await;
+        assert_eq!(outcome, failed(FailReason::Connect), "{} over TLS", subject.id);
+    }
+    handle.shutdown().await;
+    for (subject, url) in SUBJECTS.iter().zip(&urls) {
+        let outcome = ask(&*build(subject.id, config(url)), subject.kind, subject.found).await;
+        assert_eq!(outcome, failed(FailReason::Connect), "{}", subject.id);
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_key_is_refused_and_told_to_nobody() {
+    let services = SUBJECTS.iter().map(|subject| {
+        (subject.id, sidelight::simulator::ServiceConfig { key: Some("another".to_owned()), ..Default::default() })
+    });
+    let config = SimulatorConfig { services: services.collect(), ..Default::default() };
+    let handle = Simulator::bind(config).await.unwrap().spawn().unwrap();
+    for subject in SUBJECTS {
+        let provider = provider(&handle, subject.id, Duration::from_secs(10));
+        let outcome = ask(&*provider, subject.kind, subject.found).await;
+        assert_eq!(outcome, failed(FailReason::Unauthorized), "{}", subject.id);
+    }
+    assert!(handle.log().iter().all(|entry| entry.status == Some(401)));
+}

@@ -1,0 +1,99 @@
+//! What the provider tests share: configurations, and a server that says one thing and notes what it was asked.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use parking_lot::Mutex;
+use sidelight::{
+    gate::Tlp,
+    model::{ManualClock, ProviderId, SharedClock},
+    provider::{self, Config, Provider},
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+};
+
+/// 2026-11-23T09:00:00Z.
+pub(crate) const NOW_MS: i64 = 1_795_424_400_000;
+
+/// A key that must show up nowhere.
+pub(crate) const CANARY: &str = "canary0000key0000that0000nobody0000may0000see";
+
+pub(crate) fn clock() -> SharedClock {
+    ManualClock::at(NOW_MS)
+}
+
+pub(crate) fn config(base_url: &str) -> Config {
+    Config {
+        api_key: CANARY.to_owned().into(),
+        base_url: base_url.to_owned(),
+        quota: "1000000/s".parse().unwrap(),
+        pace: None,
+        timeout: Duration::from_secs(10),
+        max_in_flight: 4,
+        weight: None,
+        max_tlp: Tlp::Green,
+    }
+}
+
+pub(crate) fn build(provider: ProviderId, config: Config) -> Arc<dyn Provider> {
+    provider::build(&[(provider, config)], &clock()).unwrap().remove(0)
+}
+
+/// A server that gives every connection the same bytes and closes it.
+pub(crate) struct Canned {
+    pub(crate) addr: SocketAddr,
+    requests: Arc<Mutex<Vec<String>>>,
+}
+
+impl Canned {
+    pub(crate) async fn start(response: impl Into<Vec<u8>>) -> Self {
+        let response: Vec<u8> = response.into();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let noted = Arc::clone(&requests);
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let head = read_head(&mut stream).await;
+                noted.lock().push(head);
+                // A client that has gone is no concern of the server's.
+                drop(stream.write_all(&response).await);
+                drop(stream.shutdown().await);
+            }
+        });
+        Self { addr, requests }
+    }
+
+    /// A complete answer with this body.
+    pub(crate) async fn json(status: u16, body: &[u8]) -> Self {
+        let mut response = format!(
+            "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+            body.len()
+        )
+        .into_bytes();
+        response.extend_from_slice(body);
+        Self::start(response).await
+    }
+
+    pub(crate) fn base_url(&self) -> String {
+        format!("http://{}", self.addr)
+    }
+
+    /// The requests so far, each from its first line to the empty one.
+    pub(crate) fn requests(&self) -> Vec<String> {
+        self.requests.lock().clone()
+    }
+}
+
+async fn read_head(stream: &mut TcpStream) -> String {
+    let mut head = Vec::new();
+    let mut buffer = [0; 1024];
+    while !head.windows(4).any(|window| window == b"\r\n\r\n") {
+        match stream.read(&mut buffer).await {
+            Ok(0) | Err(_) => break,
+            Ok(count) => head.extend_from_slice(&buffer[..count]),
+        }
+    }
+    String::from_utf8(head).unwrap_or_default()
+}
