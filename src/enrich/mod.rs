@@ -19,6 +19,7 @@ mod config;
 mod desk;
 mod dispatch;
 mod flight;
+mod known;
 mod queue;
 mod quiet;
 mod status;
