@@ -11,7 +11,7 @@
 //! |---|---|
 //! | words | [`model`] |
 //! | pure, each below the next | [`event`], [`extract`], [`gate`], [`score`], [`annotate`], [`budget`] |
-//! | effects | [`telemetry`], then [`cache`] and [`provider`] |
+//! | effects | [`telemetry`], then [`cache`], [`provider`] and [`state`] |
 //! | machine | [`enrich`], then [`pipeline`] |
 //! | adapters | [`kafka`], [`stdio`], [`admin`] |
 //! | shell | [`config`] and [`simulator`], then [`app`], [`demo`], [`bench`](mod@bench), [`cli`] |
@@ -37,5 +37,6 @@ pub mod pipeline;
 pub mod provider;
 pub mod score;
 pub mod simulator;
+pub mod state;
 pub mod stdio;
 pub mod telemetry;

@@ -48,6 +48,18 @@ pub enum KafkaError {
         /// The broker's words.
         reason: String,
     },
+    /// A topic that is there has not the setting that its use depends on.
+    #[error("{role} topic '{topic}' needs {name}={wanted}: change that setting of the topic")]
+    TopicSetting {
+        /// "ledger" and the like.
+        role: &'static str,
+        /// Its name.
+        topic: String,
+        /// Name of the setting.
+        name: &'static str,
+        /// What it has to be.
+        wanted: &'static str,
+    },
     /// The topic has too few partitions for `partitioning = "same"`.
     #[error(
         "output.partitioning is \"same\", but {role} topic '{topic}' has {has} partitions and the input has {needs}"

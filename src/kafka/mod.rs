@@ -14,6 +14,7 @@ mod passthrough;
 mod properties;
 mod sink;
 mod source;
+mod state;
 mod topics;
 mod wait;
 
@@ -26,11 +27,13 @@ pub use passthrough::{Passed, pass_through};
 pub use properties::{PropertyError, check_property};
 pub use sink::KafkaSink;
 pub use source::{PartitionStatus, SourceHandle, SourceStatus};
+pub use state::KafkaLog;
 
 use self::topics::Topics;
 use crate::{
     model::SharedClock,
     pipeline::{Delivered, Intake},
+    state::LogSpec,
 };
 
 /// A cluster that was reached, with its topics in place.
@@ -81,6 +84,14 @@ impl Kafka {
     /// Partitions of the late topic.
     pub fn late_partitions(&self) -> usize {
         self.topics.late_partitions
+    }
+
+    /// Opens a log of state, creating its topic where that is missing and allowed. Blocks up to `start_timeout` and a few seconds.
+    ///
+    /// # Errors
+    /// [`KafkaError`], as [`Kafka::connect`]; also when a topic that is there does not carry the broker's time although the log has to.
+    pub fn log(&self, spec: &LogSpec) -> Result<Arc<KafkaLog>, KafkaError> {
+        KafkaLog::open(&self.config, spec).map(Arc::new)
     }
 
     /// Creates the producer. Reports go to `delivered`.

@@ -4,7 +4,7 @@
 //! names and values that the library does not know. A property that only consumers or only producers know goes to these
 //! alone. Nothing here prints a value: properties hold passwords.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use rdkafka::{ClientConfig, config::RDKafkaLogLevel, error::KafkaError as ClientError};
 
@@ -214,6 +214,30 @@ pub(super) fn single_record_producer(config: &Config) -> ClientConfig {
     let mut client = producer(config, 1);
     client.set("batch.num.messages", "1").set("linger.ms", "0");
     client.remove("batch.size");
+    client
+}
+
+/// Settings of the producer of a log of state. `within`: how long a record may be tried.
+pub(super) fn log_producer(config: &Config, within: Option<Duration>) -> ClientConfig {
+    let mut client = producer(config, 1_000_000);
+    // Somebody may be waiting for what is appended.
+    client.set("linger.ms", "1").set("queue.buffering.max.kbytes", "32768");
+    if let Some(within) = within {
+        client.set("message.timeout.ms", within.as_millis().max(1).to_string());
+    }
+    client
+}
+
+/// Settings of a reader of a log of state: it belongs to no group and commits nothing.
+pub(super) fn log_consumer(config: &Config) -> ClientConfig {
+    let mut client = consumer(config);
+    client
+        // What was deleted by age is no loss: go on with what is there.
+        .set("auto.offset.reset", "earliest")
+        .set("enable.partition.eof", "true")
+        .set("fetch.wait.max.ms", "100")
+        .set("statistics.interval.ms", "0");
+    client.remove("group.instance.id");
     client
 }
 

@@ -18,6 +18,7 @@ use rdkafka::{
 use tracing::{info, warn};
 
 use super::{Config, KafkaError, Partitioning, log::Limiter, properties, wait::wait_for};
+use crate::state::{Cleanup, LogSpec};
 
 /// Longest single request.
 const REQUEST: Duration = Duration::from_secs(5);
@@ -31,6 +32,9 @@ const EVENTS: usize = 100;
 const DEFAULT_LIMIT: usize = 1_048_588;
 /// The setting of a topic that says so.
 const LIMIT: &str = "max.message.bytes";
+/// The setting of a topic that decides whose time its records carry.
+const TIME: &str = "message.timestamp.type";
+const APPEND_TIME: &str = "LogAppendTime";
 /// Room for the headers that a dead letter gets.
 const DEAD_LETTER_HEADERS: usize = 64 << 10;
 
@@ -125,6 +129,33 @@ pub(super) fn create(config: &Config, topics: &[(&str, usize)]) -> Result<(), Ka
     topics.iter().try_for_each(|(topic, partitions)| start.ensure("benchmark", topic, *partitions, None).map(drop))
 }
 
+/// Makes sure of the topic of a log of state; its number of partitions. Waits for the brokers as [`prepare`] does.
+pub(super) fn ensure_log(config: &Config, spec: &LogSpec) -> Result<usize, KafkaError> {
+    let start = Start::connect(config)?;
+    let mut settings = match spec.cleanup {
+        Cleanup::Compact => vec![("cleanup.policy", "compact".to_owned())],
+        Cleanup::Delete { keep } => {
+            vec![("cleanup.policy", "delete".to_owned()), ("retention.ms", keep.as_millis().to_string())]
+        }
+    };
+    if spec.append_time {
+        settings.push((TIME, APPEND_TIME.to_owned()));
+    }
+    let partitions = start.ensure_with(spec.role, &spec.name, spec.partitions, &settings)?;
+    if spec.append_time && start.has_setting(&spec.name, TIME, APPEND_TIME) == Some(false) {
+        let topic = spec.name.clone();
+        return Err(KafkaError::TopicSetting { role: spec.role, topic, name: TIME, wanted: APPEND_TIME });
+    }
+    if spec.cleanup == Cleanup::Compact && start.has_setting(&spec.name, "cleanup.policy", "compact") == Some(false) {
+        warn!(
+            topic = spec.name,
+            role = spec.role,
+            "the topic is not compacted: what it holds is forgotten after its retention"
+        );
+    }
+    Ok(partitions)
+}
+
 /// Deletes these topics; those that are missing already are no error.
 pub(super) fn delete(config: &Config, topics: &[&str]) -> Result<(), KafkaError> {
     let start = Start::connect(config)?;
@@ -216,6 +247,18 @@ impl<'a> Start<'a> {
         partitions: usize,
         limit: Option<usize>,
     ) -> Result<usize, KafkaError> {
+        let settings: Vec<_> = limit.into_iter().map(|bytes| (LIMIT, bytes.to_string())).collect();
+        self.ensure_with(role, topic, partitions, &settings)
+    }
+
+    /// Makes sure of a topic. One that is created gets these settings.
+    fn ensure_with(
+        &self,
+        role: &'static str,
+        topic: &str,
+        partitions: usize,
+        settings: &[(&str, String)],
+    ) -> Result<usize, KafkaError> {
         // One that is about to appear is no harm to create.
         let patience = if self.config.create_topics { Duration::ZERO } else { SPREAD };
         if let Some(count) = self.find(topic, patience)? {
@@ -227,10 +270,9 @@ impl<'a> Start<'a> {
         }
         let failed = |reason: String| KafkaError::TopicCreation { role, topic: topic.to_owned(), reason };
         let count = i32::try_from(partitions).map_err(|_| failed(format!("{partitions} partitions")))?;
-        let limit = limit.map(|bytes| bytes.to_string());
         let mut new = NewTopic::new(topic, count, TopicReplication::Fixed(self.config.replication_factor));
-        if let Some(limit) = &limit {
-            new = new.set(LIMIT, limit);
+        for (name, value) in settings {
+            new = new.set(name, value);
         }
         let options = AdminOptions::new()
             .request_timeout(Some(Duration::from_secs(20)))
@@ -245,6 +287,18 @@ impl<'a> Start<'a> {
         }
         info!(topic, role, partitions, "created topic");
         self.find(topic, Duration::from_secs(15))?.ok_or_else(|| failed("it does not appear".to_owned()))
+    }
+
+    /// Whether a topic that is there has this setting; unknown where it cannot be read.
+    fn has_setting(&self, topic: &str, name: &str, wanted: &str) -> Option<bool> {
+        if !self.config.probe_limits {
+            return None;
+        }
+        let options = AdminOptions::new().request_timeout(Some(Duration::from_secs(2)));
+        let described = wait_for(self.admin.describe_configs(&[ResourceSpecifier::Topic(topic)], &options)).ok()?;
+        let resource = described.into_iter().find_map(Result::ok)?;
+        let value = resource.get(name)?.value.clone()?;
+        Some(value.split(',').any(|part| part.trim() == wanted))
     }
 
     fn smallest_limit(&self) -> usize {

@@ -12,6 +12,7 @@ mod e2e_secrets;
 mod e2e_stream;
 mod kafka_mock;
 mod kafka_real;
+mod kafka_state;
 mod provider_contract;
 mod provider_fixtures;
 mod provider_support;
