@@ -42,7 +42,7 @@ impl Account {
                 Book::Calendar(Calendar::new(Unit::Day, now.wall_ms))
             }
         };
-        let mut account = Self { window, reserved: reserved(window.limit, reserve), book, pacer: None };
+        let mut account = Self { window, reserved: reserved_units(window.limit, reserve), book, pacer: None };
         let is_long = match window.span {
             Span::Second | Span::Minute => false,
             Span::Hour | Span::Day | Span::Month => true,
@@ -169,7 +169,7 @@ impl Account {
 }
 
 /// The reserved part of a limit: rounded up, but never the last unit.
-fn reserved(limit: u64, reserve: f64) -> u64 {
+pub(super) fn reserved_units(limit: u64, reserve: f64) -> u64 {
     // Below 2^32, so exact as a float; shares like 0.1 are not, which must not round a whole number up.
     #[expect(clippy::cast_precision_loss, reason = "limits are below 2^32")]
     let units = (limit as f64 * reserve - 1e-6).ceil();
@@ -199,7 +199,7 @@ mod tests {
             (10, -1.0, 0),
         ];
         for (limit, reserve, expected) in rows {
-            assert_eq!(reserved(limit, reserve), expected, "{limit} * {reserve}");
+            assert_eq!(reserved_units(limit, reserve), expected, "{limit} * {reserve}");
         }
     }
 }

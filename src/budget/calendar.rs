@@ -88,7 +88,7 @@ pub(super) fn distance(from: i64, to: i64) -> Duration {
 }
 
 /// The window that holds a moment: its start, and the start of the next.
-fn period(unit: Unit, wall_ms: i64) -> (i64, i64) {
+pub(super) fn period(unit: Unit, wall_ms: i64) -> (i64, i64) {
     match unit {
         Unit::Day => days(wall_ms, 1),
         // Outside the calendar, some 8,000 years from now, a month is 30 days.

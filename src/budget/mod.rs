@@ -12,7 +12,9 @@
 
 mod account;
 mod calendar;
+pub mod ledger;
 mod pace;
+pub mod purse;
 mod quota;
 mod sliding;
 

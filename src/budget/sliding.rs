@@ -9,7 +9,7 @@ use std::{collections::VecDeque, time::Duration};
 const MAX_GROUPS: u32 = 1_024;
 
 /// What started since its window began.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Sliding {
     /// How long a start counts.
     kept: Duration,
@@ -22,7 +22,7 @@ pub(super) struct Sliding {
 }
 
 /// Starts that are forgotten together, when the last of them may be.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Group {
     first: Duration,
     last: Duration,
@@ -40,6 +40,22 @@ impl Sliding {
     /// Units that count now. Call [`Sliding::advance`] first.
     pub(super) const fn used(&self) -> u64 {
         self.used
+    }
+
+    /// How long a start counts: its span and a little slack.
+    pub(super) const fn kept(&self) -> Duration {
+        self.kept
+    }
+
+    /// What it remembers, oldest first: first and last start of a group, and its units.
+    pub(super) fn groups(&self) -> impl Iterator<Item = (Duration, Duration, u64)> + '_ {
+        self.groups.iter().map(|group| (group.first, group.last, group.units))
+    }
+
+    /// Puts back what [`Sliding::groups`] gave, in the same order.
+    pub(super) fn restore(&mut self, first: Duration, last: Duration, units: u64) {
+        self.used = self.used.saturating_add(units);
+        self.groups.push_back(Group { first, last, units });
     }
 
     /// Forgets what no longer counts.

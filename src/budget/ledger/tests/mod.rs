@@ -1,0 +1,5 @@
+//! The ledger: single rules by example, the whole by simulation.
+
+mod rules;
+mod simulation;
+mod world;

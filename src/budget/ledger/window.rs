@@ -1,0 +1,295 @@
+//! One window of a provider's account in the ledger.
+
+use std::time::Duration;
+
+use crate::budget::{
+    Pace, Span, Urgency, Window, WindowAccount,
+    account::reserved_units,
+    calendar::Unit,
+    ledger::{
+        LEASE_LIFE, ms,
+        pace::Accrual,
+        period::Periods,
+        record::Terms,
+        wire::{DecodeError, Reader, Writer},
+    },
+    sliding::Sliding,
+};
+
+/// A window with its limit and what counts in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct LedgerWindow {
+    window: Window,
+    reserved: u64,
+    count: Count,
+    /// `None`: first come, first served.
+    accrual: Option<Accrual>,
+}
+
+/// What counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Count {
+    /// Calls that are over; those of open leases count beside them.
+    Sliding(Sliding),
+    Calendar(Periods),
+}
+
+impl LedgerWindow {
+    pub(super) fn new(window: Window, terms: &Terms) -> Self {
+        let count = match (window.span.sliding(), window.span) {
+            (Some(length), _) => Count::Sliding(Sliding::new(length, window.limit)),
+            (None, Span::Month) => Count::Calendar(Periods::new(Unit::Month)),
+            (None, Span::Second | Span::Minute | Span::Hour | Span::Day) => Count::Calendar(Periods::new(Unit::Day)),
+        };
+        let mut made = Self { window, reserved: 0, count, accrual: None };
+        made.set_terms(window, terms);
+        made
+    }
+
+    /// The same account under other terms; what is spent stays spent.
+    pub(super) fn set_terms(&mut self, window: Window, terms: &Terms) {
+        self.window = window;
+        self.reserved = reserved_units(window.limit, f64::from(terms.reserve) / 1e6);
+        let is_long = match window.span {
+            Span::Second | Span::Minute => false,
+            Span::Hour | Span::Day | Span::Month => true,
+        };
+        let paced = is_long && terms.pace == Pace::Even;
+        let full_at = self.accrual.as_ref().map_or(0, Accrual::full_at);
+        self.accrual = paced.then(|| Accrual::new(window.limit, self.reserved, full_at));
+    }
+
+    pub(super) const fn span(&self) -> Span {
+        self.window.span
+    }
+
+    /// Length of the window at this moment, milliseconds.
+    fn length(&self, now: i64) -> i64 {
+        match &self.count {
+            Count::Sliding(_) => self.window.span.sliding().map_or(0, ms),
+            Count::Calendar(periods) => {
+                let (start, end) = periods.bounds(now);
+                end.saturating_sub(start)
+            }
+        }
+    }
+
+    /// Forgets what no longer counts. `was` is the time of the step before.
+    pub(super) fn advance(&mut self, was: i64, now: i64) {
+        match &mut self.count {
+            Count::Sliding(sliding) => sliding.advance(at(now)),
+            Count::Calendar(periods) => {
+                periods.advance(now, LEASE_LIFE);
+                if periods.bounds(was) != periods.bounds(now)
+                    && let Some(accrual) = &mut self.accrual
+                {
+                    accrual.refill();
+                }
+            }
+        }
+    }
+
+    /// Units that calls of this cost may have in all.
+    fn allowance(&self, cost: u32, urgency: Urgency) -> u64 {
+        match urgency {
+            Urgency::Urgent => self.window.limit,
+            Urgency::Ordinary => (self.window.limit - self.reserved).max(u64::from(cost)).min(self.window.limit),
+        }
+    }
+
+    /// Units that may be leased now. `open` are those of leases that are not over.
+    pub(super) fn room(&self, cost: u32, urgency: Urgency, open: u64, now: i64) -> u64 {
+        let used = match &self.count {
+            Count::Sliding(sliding) => sliding.used().saturating_add(open),
+            Count::Calendar(periods) => periods.fullest(now, now + LEASE_LIFE),
+        };
+        let room = self.allowance(cost, urgency).saturating_sub(used);
+        match &self.accrual {
+            Some(accrual) if !self.is_ending(now) => room.min(accrual.room(cost, urgency, self.length(now), now)),
+            Some(_) | None => room,
+        }
+    }
+
+    /// In the last tenth of a calendar window pace no longer counts: what is left would otherwise go to waste.
+    fn is_ending(&self, now: i64) -> bool {
+        match &self.count {
+            Count::Sliding(_) => false,
+            Count::Calendar(periods) => {
+                let (start, end) = periods.bounds(now);
+                now >= end - (end - start) / 10
+            }
+        }
+    }
+
+    /// When `units` may be leased, if nothing else is and every open lease is spent to its end; `now` where they may already, `i64::MAX` where
+    /// they never will. `open` yields the leases as (end, units), the earliest end first.
+    pub(super) fn admits_at(
+        &self,
+        units: u32,
+        urgency: Urgency,
+        open: impl Iterator<Item = (i64, u64)>,
+        now: i64,
+    ) -> i64 {
+        let Some(most) = self.allowance(units, urgency).checked_sub(u64::from(units)) else { return i64::MAX };
+        let room = match &self.count {
+            Count::Sliding(sliding) => sliding_admits(sliding, most, open, now),
+            Count::Calendar(periods) if periods.fullest(now, now + LEASE_LIFE) <= most => now,
+            Count::Calendar(periods) => periods.bounds(now).1.saturating_add(super::period::MARGIN + 1),
+        };
+        let Some(accrual) = &self.accrual else { return room };
+        let paced = accrual.admits_at(units, urgency, self.length(now), now);
+        let unpaced = match &self.count {
+            Count::Sliding(_) => i64::MAX,
+            Count::Calendar(periods) => {
+                let (start, end) = periods.bounds(now);
+                end - (end - start) / 10
+            }
+        };
+        room.max(paced.min(unpaced))
+    }
+
+    /// How many units can be leased from now until `within` later.
+    pub(super) fn capacity(&self, within: i64, urgency: Urgency, open: u64, now: i64) -> u64 {
+        let allowance = self.allowance(1, urgency);
+        let room = match &self.count {
+            Count::Sliding(sliding) => {
+                let span = Duration::from_millis(u64::try_from(within).unwrap_or(0));
+                // What is open stays so, or is spent: it takes its place in any window.
+                sliding.capacity(allowance.saturating_sub(open), span, at(now))
+            }
+            Count::Calendar(periods) => {
+                let mut room = allowance.saturating_sub(periods.fullest(now, now + LEASE_LIFE));
+                let (start, end) = periods.bounds(now);
+                if now.saturating_add(within) >= end {
+                    let more = 1 + (now + within - end) / (end - start).max(1);
+                    room = room.saturating_add(allowance.saturating_mul(u64::try_from(more).unwrap_or(0)));
+                }
+                room
+            }
+        };
+        match &self.accrual {
+            Some(accrual) if !self.is_ending(now.saturating_add(within)) => {
+                room.min(accrual.room(1, urgency, self.length(now), now.saturating_add(within)))
+            }
+            Some(_) | None => room,
+        }
+    }
+
+    /// Books units of a lease from `now` on.
+    pub(super) fn lease(&mut self, units: u64, now: i64) {
+        let length = self.length(now);
+        match &mut self.count {
+            // They count as open until they are over.
+            Count::Sliding(_) => {}
+            Count::Calendar(periods) => periods.book(units, now, now + LEASE_LIFE),
+        }
+        if let Some(accrual) = &mut self.accrual {
+            accrual.book(units, length, now);
+        }
+    }
+
+    /// Units of a lease that was granted at `granted` were spent by `end`.
+    pub(super) fn spent(&mut self, units: u64, granted: i64, end: i64) {
+        match &mut self.count {
+            Count::Sliding(sliding) => sliding.book(units, at(end)),
+            Count::Calendar(periods) => periods.settle(units, granted, granted + LEASE_LIFE, Some(end)),
+        }
+    }
+
+    /// Units of a lease that was granted at `granted` were not spent.
+    pub(super) fn unspent(&mut self, units: u64, granted: i64, now: i64) {
+        let length = self.length(now);
+        match &mut self.count {
+            Count::Sliding(_) => {}
+            Count::Calendar(periods) => periods.settle(units, granted, granted + LEASE_LIFE, None),
+        }
+        if let Some(accrual) = &mut self.accrual {
+            accrual.give_back(units, length);
+        }
+    }
+
+    /// No more than `remaining` units are left. `open` are those of leases that are not over.
+    pub(super) fn lower(&mut self, remaining: u64, open: u64, now: i64) {
+        let limit = self.window.limit;
+        match &mut self.count {
+            Count::Sliding(sliding) => {
+                let left = limit.saturating_sub(sliding.used().saturating_add(open));
+                if left > remaining {
+                    sliding.book(left - remaining, at(now));
+                }
+            }
+            Count::Calendar(periods) => periods.lower(limit, remaining, now),
+        }
+    }
+
+    /// For people; `open` as above.
+    pub(super) fn account(&self, open: u64, now: i64) -> WindowAccount {
+        let (used, resets_at) = match &self.count {
+            Count::Sliding(sliding) => (sliding.used().saturating_add(open), None),
+            Count::Calendar(periods) => (periods.used(now), Some(periods.bounds(now).1)),
+        };
+        WindowAccount { span: self.window.span, limit: self.window.limit, used, reserved: self.reserved, resets_at }
+    }
+
+    pub(super) fn write(&self, out: &mut Writer) {
+        if let Some(accrual) = &self.accrual {
+            accrual.write(out);
+        }
+        match &self.count {
+            Count::Sliding(sliding) => {
+                let groups: Vec<_> = sliding.groups().collect();
+                out.count(groups.len());
+                for (first, last, units) in groups {
+                    out.i64(ms(first));
+                    out.i64(ms(last));
+                    out.u64(units);
+                }
+            }
+            Count::Calendar(periods) => periods.write(out),
+        }
+    }
+
+    /// Fills a window that was made of the same terms.
+    pub(super) fn read(&mut self, from: &mut Reader<'_>) -> Result<(), DecodeError> {
+        if let Some(accrual) = &mut self.accrual {
+            accrual.read(from)?;
+        }
+        match &mut self.count {
+            Count::Sliding(sliding) => {
+                for _ in 0..from.count(24)? {
+                    let (first, last, units) = (from.i64()?, from.i64()?, from.u64()?);
+                    sliding.restore(at(first), at(last), units);
+                }
+            }
+            Count::Calendar(periods) => periods.read(from)?,
+        }
+        Ok(())
+    }
+}
+
+/// Milliseconds since the epoch as the time of a sliding window.
+fn at(now: i64) -> Duration {
+    Duration::from_millis(u64::try_from(now).unwrap_or(0))
+}
+
+/// When no more than `most` units count.
+fn sliding_admits(sliding: &Sliding, most: u64, open: impl Iterator<Item = (i64, u64)>, now: i64) -> i64 {
+    let mut leases = open.collect::<Vec<_>>();
+    let held: u64 = leases.iter().map(|(_, units)| units).sum();
+    if sliding.used().saturating_add(held) <= most {
+        return now;
+    }
+    if held <= most {
+        return ms(sliding.falls_to(most - held, at(now)));
+    }
+    // Even with everything that is over gone, leases have to end, and then to slide out.
+    let (mut left, mut when) = (held, now);
+    leases.reverse();
+    while left > most
+        && let Some((end, units)) = leases.pop()
+    {
+        left -= units;
+        when = end.saturating_add(ms(sliding.kept()));
+    }
+    when
+}
