@@ -49,7 +49,7 @@ const ONLY_FROM: &[(&str, &[&str])] = &[("simulator", &["demo", "bench", "cli"])
 /// Crates and the places below `src` that may name them.
 const CONFINED: &[(&str, &[&str])] = &[
     ("rdkafka", &["kafka/"]),
-    ("reqwest", &["provider/http.rs", "notify/"]),
+    ("reqwest", &["provider/http.rs", "provider/transport.rs", "notify/"]),
     ("moka", &["cache/"]),
     ("governor", &["budget/"]),
     ("regex", &["extract/", "gate/", "feeds/"]),

@@ -65,6 +65,11 @@ fn split_port(authority: &str) -> Option<(&str, Option<u16>)> {
     }
 }
 
+/// Whether this is `host` or `host:port`.
+pub(super) fn is_authority(text: &str) -> bool {
+    split_port(text).is_some_and(|(host, _)| is_host(host))
+}
+
 fn is_host(host: &str) -> bool {
     match host.strip_prefix('[') {
         Some(rest) => rest.strip_suffix(']').is_some_and(|address| address.parse::<Ipv6Addr>().is_ok()),

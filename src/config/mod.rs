@@ -20,6 +20,7 @@ mod environment;
 mod load;
 mod mask;
 mod nearest;
+mod network;
 mod parse;
 mod properties;
 mod providers;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::{
     address,
     context::{At, Context, Found},
+    network,
     parse::{choice, duration, from_str, integer, number},
     secret,
     section::Section,
@@ -93,6 +94,7 @@ fn read_one(context: &mut Context<'_>, row: &Row, path: &str) -> Option<provider
     let max_in_flight = section.read("max_in_flight", 8, integer(1..=1_000));
     let weight = section.read("weight", row.weight, number(0.0..=100.0));
     let max_tlp = section.read("max_tlp", Tlp::Green, choice(TLP, &[]));
+    let network = network::read(&mut section, &base_url);
     section.finish();
     Some(provider::Config {
         api_key: key.value?,
@@ -103,6 +105,7 @@ fn read_one(context: &mut Context<'_>, row: &Row, path: &str) -> Option<provider
         max_in_flight: max_in_flight.value,
         weight: Some(weight.value).filter(|weight| *weight != row.weight),
         max_tlp: max_tlp.value,
+        network,
     })
 }
 

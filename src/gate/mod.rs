@@ -17,6 +17,7 @@ use crate::{
 };
 
 pub use config::{Config, Tlp, UrlQuery};
+pub use networks::special as special_purpose;
 
 /// Why an indicator is not looked up anywhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

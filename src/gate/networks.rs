@@ -47,8 +47,8 @@ const V6: [(Ipv6Addr, u32, Suppression); 13] = [
     (Ipv6Addr::new(0x5f00, 0, 0, 0, 0, 0, 0, 0), 16, ReservedAddress),
 ];
 
-/// Why an address is not looked up, own networks aside.
-pub(super) fn special(address: IpAddr) -> Option<Suppression> {
+/// Why an address is not looked up, own networks aside: it is no host of the public Internet.
+pub fn special(address: IpAddr) -> Option<Suppression> {
     match address {
         IpAddr::V4(address) => special_v4(address),
         IpAddr::V6(address) => special_v6(address),

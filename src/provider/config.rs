@@ -7,6 +7,7 @@ use secrecy::SecretString;
 use crate::{
     budget::{Pace, Quota},
     gate::Tlp,
+    provider::Network,
 };
 
 /// One provider's configuration.
@@ -28,4 +29,6 @@ pub struct Config {
     pub weight: Option<f64>,
     /// Indicators of events marked above this are not sent.
     pub max_tlp: Tlp,
+    /// The way to the service.
+    pub network: Network,
 }

@@ -1,20 +1,19 @@
-//! The one HTTP client of all providers, and the only file that names `reqwest`.
+//! The one HTTP client of all providers; with `transport`, which makes its connections, the only file that names `reqwest`.
 //!
 //! Rules: GET only; https unless the host is loopback; certificates verified; no redirect followed; proxies of the
 //! environment ignored; the answer must be JSON by its content type; at most [`MAX_BODY`] bytes are read and at most
-//! [`MAX_DECODED`] unpacked; connecting, the first byte and the whole call each have a time limit. The key travels in a
+//! [`MAX_DECODED`] unpacked, nested at most 64 deep; connecting, the first byte and the whole call each have a time limit. The key travels in a
 //! header that is marked sensitive and never appears in an error or in `Debug`. A part of a path or query is
 //! percent-encoded, so that an indicator can change neither the host nor the path.
 //!
 //! Guarantee: [`Client::get`] returns a body only for a complete 200 or 404 answer; all else is a [`LookupError`].
 
-use std::{error::Error as _, fmt, net::IpAddr, time::Duration};
+use std::{error::Error as _, fmt, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 use reqwest::{
     Response, StatusCode, Url,
     header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER},
-    redirect, tls,
 };
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::timeout;
@@ -23,8 +22,10 @@ use crate::{
     model::{FailReason, ProviderId, SharedClock},
     provider::{
         BuildError, Config, Feedback, LookupError,
+        depth::{MAX_DEPTH, is_deeper},
         gzip::{GunzipError, gunzip},
-        retry_after, text,
+        reach::SystemNames,
+        retry_after, text, transport,
     },
 };
 
@@ -33,8 +34,6 @@ pub const MAX_BODY: usize = 2 << 20;
 /// Bytes of an answer's body after decompression, at most.
 pub const MAX_DECODED: usize = 4 << 20;
 
-/// Longest wait for a connection.
-const MAX_CONNECT: Duration = Duration::from_secs(5);
 /// How much of an error's body is read, and for how long, to find the error's name for the log.
 const MAX_ERROR_BODY: usize = 16 << 10;
 const MAX_ERROR_WAIT: Duration = Duration::from_millis(500);
@@ -71,19 +70,11 @@ impl Client {
         config: &Config,
         clock: SharedClock,
     ) -> Result<Self, BuildError> {
-        let base = check_base(&config.base_url).map_err(|why| BuildError::BaseUrl { provider, why })?;
+        let network = &config.network;
+        let judged = transport::check_base(&config.base_url, network.internal);
+        let (base, reach) = judged.map_err(|why| BuildError::BaseUrl { provider, why })?;
         let key = sensitive(&config.api_key).ok_or(BuildError::Key { provider })?;
-        let http = reqwest::Client::builder()
-            .https_only(base.scheme() == "https")
-            .tls_version_min(tls::Version::TLS_1_2)
-            .redirect(redirect::Policy::none())
-            .no_proxy()
-            .referer(false)
-            .user_agent(concat!("sidelight/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(MAX_CONNECT.min(config.timeout))
-            .pool_max_idle_per_host(config.max_in_flight)
-            .pool_idle_timeout(Duration::from_secs(30))
-            .build()
+        let http = transport::client(&base, reach, config, Arc::new(SystemNames))
             .map_err(|error| BuildError::Client { provider, detail: root_cause(&error) })?;
         Ok(Self {
             http,
@@ -152,7 +143,7 @@ impl Client {
             .send();
         let first_byte = self.timeout.mul_f64(0.8);
         let response = match timeout(first_byte, request).await {
-            Ok(sent) => sent.map_err(|error| transport(&error))?,
+            Ok(sent) => sent.map_err(|error| broken(&error))?,
             Err(_) => {
                 return Err(LookupError::failed(FailReason::Timeout, format!("no first byte within {first_byte:?}")));
             }
@@ -199,22 +190,6 @@ fn sensitive(key: &SecretString) -> Option<HeaderValue> {
     Some(value)
 }
 
-fn check_base(text: &str) -> Result<Url, &'static str> {
-    let url = Url::parse(text).map_err(|_| "is not a URL")?;
-    let host = url.host_str().filter(|host| !host.is_empty()).ok_or("has no host")?;
-    let address: Option<IpAddr> = host.trim_start_matches('[').trim_end_matches(']').parse().ok();
-    let loopback = host == "localhost" || address.is_some_and(|address| address.is_loopback());
-    if !url.username().is_empty() || url.password().is_some() {
-        Err("holds a user name or password")
-    } else if url.query().is_some() || url.fragment().is_some() {
-        Err("holds a query or fragment")
-    } else if url.scheme() == "https" || (url.scheme() == "http" && loopback) {
-        Ok(url)
-    } else {
-        Err("is not https (http is for a loopback host only)")
-    }
-}
-
 /// Percent-encodes everything but RFC 3986's unreserved characters and the colon, which has no meaning after the host
 /// and without which IPv6 addresses stay readable.
 fn encode(text: &str, into: &mut String) {
@@ -239,13 +214,21 @@ async fn json_body(response: Response) -> Result<Vec<u8>, LookupError> {
     }
     let packed = is_packed(&response)?;
     let body = read(response, MAX_BODY).await?;
-    if !packed {
-        return Ok(body);
+    let body = if packed {
+        gunzip(&body, MAX_DECODED).map_err(|error| match error {
+            GunzipError::TooLarge => too_large(MAX_DECODED, "decompressed "),
+            GunzipError::Damaged => {
+                LookupError::failed(FailReason::Malformed, format!("status {status}, damaged gzip"))
+            }
+        })?
+    } else {
+        body
+    };
+    if is_deeper(&body, MAX_DEPTH) {
+        let detail = format!("status {status}, nested deeper than {MAX_DEPTH} levels");
+        return Err(LookupError::failed(FailReason::Malformed, detail));
     }
-    gunzip(&body, MAX_DECODED).map_err(|error| match error {
-        GunzipError::TooLarge => too_large(MAX_DECODED, "decompressed "),
-        GunzipError::Damaged => LookupError::failed(FailReason::Malformed, format!("status {status}, damaged gzip")),
-    })
+    Ok(body)
 }
 
 fn is_json(response: &Response) -> bool {
@@ -269,7 +252,7 @@ async fn read(mut response: Response, cap: usize) -> Result<Vec<u8>, LookupError
         return Err(too_large(cap, ""));
     }
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| transport(&error))? {
+    while let Some(chunk) = response.chunk().await.map_err(|error| broken(&error))? {
         if body.len() + chunk.len() > cap {
             return Err(too_large(cap, ""));
         }
@@ -301,7 +284,7 @@ fn error_name(body: &[u8]) -> Option<String> {
     text::is_error_name(name).then(|| name.to_owned())
 }
 
-fn transport(error: &reqwest::Error) -> LookupError {
+fn broken(error: &reqwest::Error) -> LookupError {
     let reason = if error.is_timeout() {
         FailReason::Timeout
     } else if error.is_builder() {
@@ -324,31 +307,6 @@ fn root_cause(error: &reqwest::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn base_urls_are_https_or_loopback() {
-        let rows = [
-            ("https://www.virustotal.com", true),
-            ("https://gateway.example/vt/", true),
-            ("http://127.0.0.1:8080", true),
-            ("http://127.9.9.9", true),
-            ("http://[::1]:8080/prefix", true),
-            ("http://localhost:1", true),
-            ("http://localhost.example", false),
-            ("http://www.virustotal.com", false),
-            ("http://192.168.0.1", false),
-            ("ftp://127.0.0.1", false),
-            ("https://user:secret@host.example", false),
-            ("https://host.example/?a=b", false),
-            ("https://host.example/#a", false),
-            ("https://", false),
-            ("www.virustotal.com", false),
-            ("file:///etc/passwd", false),
-        ];
-        for (base, allowed) in rows {
-            assert_eq!(check_base(base).is_ok(), allowed, "{base}");
-        }
-    }
 
     #[test]
     fn encoding_leaves_nothing_that_a_path_or_query_gives_meaning_to() {

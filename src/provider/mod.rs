@@ -20,11 +20,14 @@
 mod abuseipdb;
 mod breaker;
 mod config;
+mod depth;
 mod gzip;
 mod http;
+mod reach;
 mod registry;
 mod retry_after;
 mod text;
+mod transport;
 mod virustotal;
 
 pub use abuseipdb::ID as ABUSEIPDB;
@@ -32,6 +35,7 @@ pub use breaker::{Breaker, BreakerState, Chance, Effect, Open};
 pub use config::Config;
 pub use http::{MAX_BODY, MAX_DECODED};
 pub use registry::{Build, BuildError, KNOWN, Spec, build, spec};
+pub use transport::{Network, check_base_url};
 pub use virustotal::ID as VIRUSTOTAL;
 
 use std::{future::Future, pin::Pin, time::Duration};

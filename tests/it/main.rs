@@ -16,6 +16,7 @@ mod kafka_state;
 mod provider_contract;
 mod provider_fixtures;
 mod provider_support;
+mod provider_tls;
 mod provider_wire;
 mod simulator;
 mod support;

@@ -197,21 +197,6 @@ async fn virustotal_bodies() {
                 ..Default::default()
             },
         ),
-        // What the client does not read may nest as deep as it likes: it is skipped without recursion.
-        row(
-            "deep",
-            IndicatorKind::Domain,
-            "host.example",
-            VerdictKind::Clean,
-            Evidence {
-                share: Some(0.0),
-                facts: votes(0, 0, 9),
-                reference: domain(),
-                description: Some("0 of 9 engines call it malicious".into()),
-                scanner_stats: Some(0),
-                ..Default::default()
-            },
-        ),
         row(
             "file_malicious",
             IndicatorKind::Md5,

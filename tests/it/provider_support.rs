@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 use sidelight::{
     gate::Tlp,
     model::{ManualClock, ProviderId, SharedClock},
-    provider::{self, Config, Provider},
+    provider::{self, Config, Network, Provider},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -33,6 +33,7 @@ pub(crate) fn config(base_url: &str) -> Config {
         max_in_flight: 4,
         weight: None,
         max_tlp: Tlp::Green,
+        network: Network::default(),
     }
 }
 

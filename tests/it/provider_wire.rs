@@ -102,6 +102,34 @@ async fn a_redirect_to_another_host_does_not_take_the_key_there() {
 }
 
 #[tokio::test]
+async fn a_redirect_to_a_metadata_service_is_a_failure_at_once() {
+    for target in ["http://169.254.169.254/latest/meta-data/", "https://[::ffff:169.254.169.254]/", "https://0x7f.1/"] {
+        let server = Canned::start(format!("HTTP/1.1 302 X\r\nlocation: {target}\r\ncontent-length: 0\r\n\r\n")).await;
+        let provider = build(VIRUSTOTAL, config(&server.base_url()));
+        let error = provider.lookup(&Indicator::new(IndicatorKind::Domain, "host.example")).await.unwrap_err();
+        // A connection to there would end in a time-out or in a failure to connect.
+        let expected =
+            LookupError::Failed { reason: FailReason::Malformed, detail: "unexpected status 302".to_owned() };
+        assert_eq!(error, expected);
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_is_nested_without_end_is_no_answer() {
+    let deep = |levels: usize| format!("{{\"x\":{}{}}}", "[".repeat(levels), "]".repeat(levels)).into_bytes();
+    for spec in KNOWN {
+        for levels in [100, 100_000, 1_000_000] {
+            let server = Canned::json(200, &deep(levels)).await;
+            let kind = spec.kinds[0];
+            let provider = build(spec.id, config(&server.base_url()));
+            let error = provider.lookup(&Indicator::new(kind, "198.51.100.7")).await.unwrap_err();
+            let malformed = matches!(&error, LookupError::Failed { reason: FailReason::Malformed, .. });
+            assert!(malformed, "{} {levels}: {error:?}", spec.id);
+        }
+    }
+}
+
+#[tokio::test]
 async fn statuses_map_to_reasons() {
     let rows = [
         (400, FailReason::Rejected),
@@ -176,6 +204,8 @@ fn bad_configurations_are_refused_without_a_word_of_their_secrets() {
             (with(&format!("https://u:{CANARY}@service.example"), "k"), base_url("holds a user name or password")),
             (with(&format!("https://service.example?key={CANARY}"), "k"), base_url("holds a query or fragment")),
             (with(CANARY, "k"), base_url("is not a URL")),
+            (with("https://169.254.169.254", "k"), base_url("is an address that no provider can have")),
+            (with("https://0x7f.1", "k"), base_url("writes an address in a form that hides which one it is")),
             (with(spec.base_url, ""), BuildError::Key { provider }),
             (with(spec.base_url, &format!("{CANARY}\n")), BuildError::Key { provider }),
         ];
