@@ -6,7 +6,7 @@ use tracing::{error, info, warn};
 
 use crate::{
     admin,
-    app::{Engine, EngineError, Stage, Stop, status::Report},
+    app::{Engine, EngineError, Stage, Stop, fleet, status::Report},
     config::Config,
     kafka::{Kafka, KafkaError},
     model::SharedClock,
@@ -28,6 +28,12 @@ pub enum AppError {
     /// The system refused a thread or a signal handler.
     #[error("cannot start: {0}")]
     System(#[from] std::io::Error),
+    /// The log of budgets cannot be read.
+    #[error(transparent)]
+    State(#[from] crate::state::LogError),
+    /// The ledger of budgets cannot be used.
+    #[error("{0}")]
+    Ledger(String),
     /// Records can no longer be written.
     #[error("{0}")]
     Output(String),
@@ -68,7 +74,7 @@ impl App {
     /// [`AppError`]; nothing has been read or written.
     pub fn build(config: Config, clock: SharedClock, stop: Stop) -> Result<Self, AppError> {
         let admin = admin::Server::bind(&config.admin)?;
-        let (engine, pipeline) = Engine::build(&config, Arc::clone(&clock))?;
+        let (engine, pipeline) = Engine::build_in_fleet(&config, Arc::clone(&clock))?;
         engine.metrics.set_output_topic(&config.kafka.output_topic);
         Ok(Self { config, engine, pipeline, clock, admin, stop })
     }
@@ -98,10 +104,12 @@ impl App {
         let kafka = Kafka::connect(config.kafka.clone(), clock)?;
         let sink = kafka.sink(pipeline.delivered())?;
         let enricher = pipeline.enricher().clone();
+        let following = fleet::join(&kafka, &config, &enricher, &engine, &stop)?;
         let running = pipeline.spawn(Arc::clone(&sink) as Arc<dyn crate::pipeline::Sink>)?;
         let gauge = running.gauge();
         let source = kafka.source(Box::new(running.intake()))?;
-        let report = Report::new(&config, &engine, enricher, gauge.clone(), Some(source.status()), stop.clone());
+        let report =
+            Report::new(&config, &engine, enricher.clone(), gauge.clone(), Some(source.status()), stop.clone());
         stage.set(report.clone());
         info!(
             version = env!("CARGO_PKG_VERSION"),
@@ -120,6 +128,8 @@ impl App {
         let ended = source.join();
         let left = within.saturating_sub(engine.clock.monotonic().saturating_sub(begun));
         let clean = running.drain(left) && sink.flush(left.max(Duration::from_millis(100))) == 0;
+        fleet::leave(&enricher, &engine, left);
+        drop(following);
         let text = gauge.failure().or(failed);
         engine.shutdown();
         drop(admin);

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    budget::Budget,
+    budget::{Budget, Fleet},
     cache::Cache,
     config::Config,
     enrich::{Dice, Parts, Setup},
@@ -51,11 +51,24 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Builds the parts and the pipeline, and starts the enricher's dispatchers. No record moves yet.
+    /// Builds the parts and the pipeline, and starts the enricher's dispatchers. No record moves yet. Budgets are this process's own.
     ///
     /// # Errors
     /// [`EngineError`].
     pub fn build(config: &Config, clock: SharedClock) -> Result<(Self, Pipeline), EngineError> {
+        Self::build_with(config, clock, None)
+    }
+
+    /// As [`Engine::build`], with budgets that are kept in the ledger of a fleet: nothing is looked up before the enricher has joined it.
+    ///
+    /// # Errors
+    /// [`EngineError`].
+    pub fn build_in_fleet(config: &Config, clock: SharedClock) -> Result<(Self, Pipeline), EngineError> {
+        let fleet = Fleet::new(Arc::clone(&clock));
+        Self::build_with(config, clock, Some(fleet))
+    }
+
+    fn build_with(config: &Config, clock: SharedClock, fleet: Option<Fleet>) -> Result<(Self, Pipeline), EngineError> {
         let metrics = Metrics::new();
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).thread_name("enrich").enable_all().build()?;
@@ -65,7 +78,11 @@ impl Engine {
         let seed = RandomState::new().hash_one(clock.wall_ms());
         let clients = provider::build(&config.providers, &clock)?;
         let providers = config.providers.iter().zip(clients).enumerate().map(|(index, ((_, settings), provider))| {
-            let budget = Budget::new(settings.quota.clone(), settings.pace, config.enrich.reserve, Arc::clone(&clock));
+            let (quota, pace, reserve) = (settings.quota.clone(), settings.pace, config.enrich.reserve);
+            let budget = match &fleet {
+                None => Budget::new(quota, pace, reserve, Arc::clone(&clock)),
+                Some(fleet) => Budget::in_ledger(fleet.clone(), provider.id().as_str(), quota, pace, reserve),
+            };
             let closed = (config.gate.default_tlp > settings.max_tlp).then_some(Reason::Tlp);
             let dice = Mutex::new(Dice::new(seed.wrapping_add(index as u64)));
             let breaker = Breaker::new(Arc::clone(&clock), Box::new(move || dice.lock().share()));
@@ -82,6 +99,7 @@ impl Engine {
             deadline: config.pipeline.deadline,
             late_for: config.pipeline.late_for,
             metrics: metrics.clone(),
+            fleet: fleet.clone(),
         };
         let blocks = Blocks {
             config: config.pipeline.clone(),

@@ -5,6 +5,7 @@
 
 mod daemon;
 mod engine;
+mod fleet;
 mod signal;
 mod status;
 

@@ -12,6 +12,7 @@
 
 mod account;
 mod calendar;
+mod fleet;
 pub mod ledger;
 mod pace;
 pub mod purse;
@@ -22,10 +23,15 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
+pub use fleet::Fleet;
 pub use quota::{Pace, Quota, QuotaError, Span, Window};
 
 use crate::{
-    budget::account::{Account, Now},
+    budget::{
+        account::{Account, Now},
+        fleet::FleetAccount,
+        ledger::Terms,
+    },
     model::SharedClock,
 };
 
@@ -62,10 +68,18 @@ pub struct WindowAccount {
 }
 
 /// The account of one provider. Shared; all methods take `&self` and never block for long.
+///
+/// It is either this process's own, or one in the fleet's ledger. Of the latter it shows the state; units of it are leased (see [`purse`]), not acquired.
 #[derive(Debug)]
 pub struct Budget {
-    clock: SharedClock,
-    accounts: Mutex<Vec<Account>>,
+    kept: Kept,
+}
+
+/// Where an account is kept.
+#[derive(Debug)]
+enum Kept {
+    Here { clock: SharedClock, accounts: Mutex<Vec<Account>> },
+    InLedger(FleetAccount),
 }
 
 impl Budget {
@@ -75,12 +89,33 @@ impl Budget {
         let now = read(&clock);
         let (pace, reserve) = (pace.unwrap_or(Pace::Even), reserve.clamp(0.0, 0.9));
         let accounts = quota.windows().iter().map(|window| Account::new(*window, pace, reserve, now)).collect();
-        Self { clock, accounts: Mutex::new(accounts) }
+        Self { kept: Kept::Here { clock, accounts: Mutex::new(accounts) } }
     }
 
-    /// Admits a call of `cost` units by all windows, or by none. A call that costs nothing is always admitted.
+    /// The account of a provider in the fleet's ledger; terms as for [`Budget::new`].
+    pub fn in_ledger(fleet: Fleet, provider: &str, quota: Quota, pace: Option<Pace>, reserve: f64) -> Self {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 900,000")]
+        let reserve = (reserve.clamp(0.0, 0.9) * 1e6).round() as u32;
+        let terms = Terms { quota, pace: pace.unwrap_or(Pace::Even), reserve };
+        Self { kept: Kept::InLedger(FleetAccount::new(fleet, provider, terms)) }
+    }
+
+    /// The terms of an account that is kept in the ledger.
+    pub fn ledger_terms(&self) -> Option<&Terms> {
+        match &self.kept {
+            Kept::Here { .. } => None,
+            Kept::InLedger(account) => Some(account.terms()),
+        }
+    }
+
+    /// Admits a call of `cost` units by all windows, or by none. A call that costs nothing is always admitted. Units that are kept in the ledger cannot be
+    /// acquired.
     pub fn try_acquire(&self, cost: u32, urgency: Urgency) -> Result<(), Exhausted> {
-        self.with(|accounts, now| {
+        let (clock, accounts) = match &self.kept {
+            Kept::Here { clock, accounts } => (clock, accounts),
+            Kept::InLedger(account) => return Err(account.retry()),
+        };
+        with(clock, accounts, |accounts, now| {
             let retry_at = admits_at(accounts, cost, urgency, now);
             if retry_at > now.monotonic {
                 return Err(Exhausted { retry_at });
@@ -94,44 +129,58 @@ impl Budget {
 
     /// When a call of cost 1 is admitted, monotonic; `None` where it is now.
     pub fn exhausted_until(&self, urgency: Urgency) -> Option<Duration> {
-        self.with(|accounts, now| {
-            Some(admits_at(accounts, 1, urgency, now)).filter(|retry_at| *retry_at > now.monotonic)
-        })
+        match &self.kept {
+            Kept::Here { clock, accounts } => with(clock, accounts, |accounts, now| {
+                Some(admits_at(accounts, 1, urgency, now)).filter(|retry_at| *retry_at > now.monotonic)
+            }),
+            Kept::InLedger(account) => account.exhausted_until(urgency),
+        }
     }
 
     /// How many calls of cost 1 could start from now until `within` from now, if nothing else is spent. Never too few;
     /// exact for a single window, else what the tightest of them allows.
     pub fn capacity_within(&self, within: Duration, urgency: Urgency) -> u64 {
-        self.with(|accounts, now| {
-            accounts.iter().map(|account| account.capacity(within, urgency, now)).min().unwrap_or(u64::MAX)
-        })
+        match &self.kept {
+            Kept::Here { clock, accounts } => with(clock, accounts, |accounts, now| {
+                accounts.iter().map(|account| account.capacity(within, urgency, now)).min().unwrap_or(u64::MAX)
+            }),
+            Kept::InLedger(account) => account.capacity_within(within, urgency),
+        }
     }
 
     /// The provider says that `remaining` units are left of its window of this span: others may share the key. Lowers what
     /// is left, never raises it. Without effect where the quota has no such window.
     pub fn correct(&self, span: Span, remaining: u64) {
-        self.with(|accounts, now| {
-            for account in accounts.iter_mut().filter(|account| account.span() == span) {
-                account.lower(remaining, now);
-            }
-        });
+        match &self.kept {
+            Kept::Here { clock, accounts } => with(clock, accounts, |accounts, now| {
+                for account in accounts.iter_mut().filter(|account| account.span() == span) {
+                    account.lower(remaining, now);
+                }
+            }),
+            Kept::InLedger(account) => account.correct(span, remaining),
+        }
     }
 
     /// The state of every window, shortest first.
     pub fn snapshot(&self) -> Vec<WindowAccount> {
-        self.with(|accounts, _| accounts.iter().map(Account::snapshot).collect())
-    }
-
-    /// Runs a step on accounts that are up to date with one reading of the clocks.
-    fn with<T>(&self, step: impl FnOnce(&mut [Account], Now) -> T) -> T {
-        let mut accounts = self.accounts.lock();
-        // Read under the lock, so that the readings come in order.
-        let now = read(&self.clock);
-        for account in accounts.iter_mut() {
-            account.advance(now);
+        match &self.kept {
+            Kept::Here { clock, accounts } => {
+                with(clock, accounts, |accounts, _| accounts.iter().map(Account::snapshot).collect())
+            }
+            Kept::InLedger(account) => account.snapshot(),
         }
-        step(&mut accounts, now)
     }
+}
+
+/// Runs a step on accounts that are up to date with one reading of the clocks.
+fn with<T>(clock: &SharedClock, accounts: &Mutex<Vec<Account>>, step: impl FnOnce(&mut [Account], Now) -> T) -> T {
+    let mut accounts = accounts.lock();
+    // Read under the lock, so that the readings come in order.
+    let now = read(clock);
+    for account in accounts.iter_mut() {
+        account.advance(now);
+    }
+    step(&mut accounts, now)
 }
 
 fn read(clock: &SharedClock) -> Now {

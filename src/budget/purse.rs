@@ -17,8 +17,8 @@ const ANSWERED_WITHIN: Duration = Duration::from_secs(5);
 const REQUESTS: usize = 2;
 /// Calls in one return, at most.
 const RETURNS: usize = 512;
-/// A return waits for more calls to end for this long.
-const GATHERED_FOR: Duration = Duration::from_millis(50);
+/// A return waits for more calls to end for a hundredth of the shortest window, within these bounds.
+const GATHERED_FOR: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(250));
 
 /// One reading of a replica's clocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,11 +82,13 @@ pub struct Purse<T> {
     quiet_until: Duration,
     /// Refusals in a row.
     refusals: u32,
+    /// How long a return waits for more calls to end.
+    gathered_for: Duration,
 }
 
 impl<T: Clone> Purse<T> {
-    /// An empty purse. `cost` is the price of a call in the provider's units.
-    pub fn new(provider: &str, cost: u32) -> Self {
+    /// An empty purse. `cost` is the price of a call in the provider's units, `window` the shortest window of its quota.
+    pub fn new(provider: &str, cost: u32, window: Duration) -> Self {
         Self {
             provider: provider.into(),
             cost: cost.max(1),
@@ -97,6 +99,7 @@ impl<T: Clone> Purse<T> {
             under_way: 0,
             quiet_until: Duration::ZERO,
             refusals: 0,
+            gathered_for: (window / 100).clamp(GATHERED_FOR.0, GATHERED_FOR.1),
         }
     }
 
@@ -200,6 +203,11 @@ impl<T: Clone> Purse<T> {
         }
     }
 
+    /// Since when the oldest request waits for its answer.
+    pub fn waits_since(&self) -> Option<Duration> {
+        self.asked.values().map(|asked| asked.began.monotonic).min()
+    }
+
     /// Requests that nobody answered in time: what they were for.
     pub fn given_up(&mut self, now: Reading) -> Vec<T> {
         let late: Vec<u64> = self
@@ -247,7 +255,7 @@ impl<T: Clone> Purse<T> {
 
     /// When the next return is due, by its own monotonic clock.
     pub fn return_due(&self) -> Option<Duration> {
-        self.over_since.map(|since| since.saturating_add(GATHERED_FOR))
+        self.over_since.map(|since| since.saturating_add(self.gathered_for))
     }
 
     /// The next return to send, if one is due; all that there is where `all` is set.

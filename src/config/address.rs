@@ -126,6 +126,19 @@ pub(super) fn topic(raw: Raw<'_>) -> Parsed<String> {
     })(raw)
 }
 
+/// What the names of the product's own topics begin with.
+pub(super) fn prefix(raw: Raw<'_>) -> Parsed<String> {
+    // The longest of them has to be a name of a topic.
+    const LONGEST: usize = 230;
+    let prefix = topic(raw)?;
+    if prefix.len() > LONGEST {
+        return Problem::new(format!("{} is too long for names of topics that begin with it", quote(&prefix)))
+            .help(format!("at most {LONGEST} characters"))
+            .one();
+    }
+    Ok(prefix)
+}
+
 /// `address:port`, or `off`.
 pub(super) fn listen(raw: Raw<'_>) -> Parsed<Option<SocketAddr>> {
     text_as("an address with a port, or \"off\"", "\"127.0.0.1:9464\"", |text| {

@@ -11,7 +11,9 @@ use super::{
     providers, sections,
     source::Source,
 };
-use crate::{admin, cache, enrich, extract, gate, kafka, model::ProviderId, pipeline, provider, score, telemetry};
+use crate::{
+    admin, cache, enrich, extract, gate, kafka, model::ProviderId, pipeline, provider, score, state, telemetry,
+};
 
 /// The largest configuration file.
 const MOST_BYTES: u64 = 1 << 20;
@@ -38,6 +40,8 @@ pub struct Config {
     pub kafka: kafka::Config,
     /// Parking, order, deadlines.
     pub pipeline: pipeline::Config,
+    /// Where state is kept.
+    pub state: state::Config,
     /// Size and times to live.
     pub cache: cache::Config,
     /// What is extracted.
@@ -117,7 +121,7 @@ fn read_all(context: &mut Context<'_>) -> Config {
             context.unknown("", key.get_ref(), key.span(), sections.clone());
         }
     }
-    let (kafka, pipeline) = sections::stream(context);
+    let (kafka, pipeline, state) = sections::stream(context);
     let cache = sections::cache(context);
     let extract = sections::extract(context);
     let gate = sections::gate(context);
@@ -127,7 +131,7 @@ fn read_all(context: &mut Context<'_>) -> Config {
     let score = sections::score(context, weights);
     let admin = sections::admin(context);
     let log = sections::log(context);
-    Config { kafka, pipeline, cache, extract, gate, enrich, providers, score, admin, log }
+    Config { kafka, pipeline, state, cache, extract, gate, enrich, providers, score, admin, log }
 }
 
 fn read(path: &Path) -> Result<String, String> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tracing::level_filters::LevelFilter;
 
 use super::{
-    address::{brokers, domain, listen, network, topic},
+    address::{brokers, domain, listen, network, prefix, topic},
     context::{At, Context},
     parse::{
         Parsed, Problem, Raw, boolean, choice, duration, integer, list, number, quote, size, some_list, text, text_as,
@@ -23,6 +23,7 @@ use crate::{
     model::IndicatorKind,
     pipeline::{self, Order},
     score,
+    state::{self, Store},
     telemetry::{self, LogFormat},
 };
 
@@ -43,7 +44,7 @@ const HOUR: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// What the sections about Kafka and the way of an event say together.
-pub(super) fn stream(context: &mut Context<'_>) -> (kafka::Config, pipeline::Config) {
+pub(super) fn stream(context: &mut Context<'_>) -> (kafka::Config, pipeline::Config, state::Config) {
     let defaults = pipeline::Config::default();
 
     let mut s = Section::open(context, "kafka");
@@ -88,9 +89,10 @@ pub(super) fn stream(context: &mut Context<'_>) -> (kafka::Config, pipeline::Con
     let mut s = Section::open(context, "state");
     let create_topics = s.read("create_topics", true, boolean);
     let replication_factor = s.read("replication_factor", -1, replication_factor);
-    for key in ["store", "path", "prefix"] {
-        s.later(key, "this version keeps its state in memory");
-    }
+    let stored = state::Config::default();
+    let store = s.read("store", stored.store, choice(STORES, &[("local", "a local file is being prepared")]));
+    let prefix = s.read("prefix", stored.prefix, prefix);
+    s.later("path", "it belongs to store = \"local\"");
     s.finish();
 
     let outputs = [("output.topic", &output), ("output.late_topic", &late), ("output.dlq_topic", &dlq)];
@@ -128,9 +130,10 @@ pub(super) fn stream(context: &mut Context<'_>) -> (kafka::Config, pipeline::Con
         shape: shape.value,
         ..defaults
     };
-    (kafka, pipeline)
+    (kafka, pipeline, state::Config { store: store.value, prefix: prefix.value })
 }
 
+const STORES: &[(&str, Store)] = &[("kafka", Store::Kafka)];
 const OFFSET_RESETS: &[(&str, OffsetReset)] =
     &[("earliest", OffsetReset::Earliest), ("latest", OffsetReset::Latest), ("error", OffsetReset::Error)];
 const ON_GAPS: &[(&str, OnGap)] = &[("stop", OnGap::Stop), ("continue", OnGap::Continue)];

@@ -16,6 +16,8 @@ pub(super) const INPUT: &str = "siem.events";
 pub(super) const OUTPUT: &str = "siem.events.enriched";
 pub(super) const LATE: &str = "siem.events.late";
 const DEAD: &str = "siem.events.dlq";
+/// As `state.prefix` names it by default.
+const LEDGER: &str = "siem.events.sidelight.ledger";
 const PARTITIONS: i32 = 12;
 
 /// Quotas of the demo: tight enough that triage and late annotations have something to do.
@@ -32,7 +34,13 @@ pub(super) struct Stage {
 
 impl Stage {
     pub(super) fn set(options: &Options, threats: &[String]) -> Result<Self, DemoError> {
-        let broker = MockBroker::start(&[(INPUT, PARTITIONS), (OUTPUT, PARTITIONS), (LATE, PARTITIONS), (DEAD, 1)])?;
+        let broker = MockBroker::start(&[
+            (INPUT, PARTITIONS),
+            (OUTPUT, PARTITIONS),
+            (LATE, PARTITIONS),
+            (DEAD, 1),
+            (LEDGER, 1),
+        ])?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .thread_name("simulator")

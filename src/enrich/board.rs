@@ -10,11 +10,12 @@ use std::{
 };
 
 use crate::{
-    budget::Urgency,
+    budget::{Urgency, purse::Reading},
     cache::{Cache, Entry, Hit, time_to_live},
     enrich::{
         Asked, Notice, Parts,
         desk::{Desk, Dice, Idle, pause_after_refusals, retry_after},
+        fleet::Member,
         flight::{Flight, Slot, SlotState},
         known::verdict_of,
         queue::Place,
@@ -31,6 +32,8 @@ pub(super) struct Effects {
     pub(super) notices: Vec<(u64, Notice)>,
     /// Dispatchers to wake, a bit each.
     pub(super) wake: u64,
+    /// Records for the fleet's ledger.
+    pub(super) records: Vec<Vec<u8>>,
 }
 
 /// Numbers of the enricher.
@@ -66,8 +69,10 @@ pub(super) struct Board {
     cache: Cache,
     pub(super) cache_config: crate::cache::Config,
     dice: Dice,
-    effects: Effects,
+    pub(super) effects: Effects,
     outranked: u64,
+    /// Where the accounts are kept in the ledger of a fleet.
+    pub(super) member: Option<Member>,
 }
 
 impl Board {
@@ -86,10 +91,12 @@ impl Board {
             dice: Dice::new(parts.seed),
             effects: Effects::default(),
             outranked: 0,
+            member: parts.fleet.map(|fleet| Member::new(fleet, parts.seed)),
         }
     }
 
     pub(super) fn take_effects(&mut self) -> Effects {
+        self.write_outbox();
         std::mem::take(&mut self.effects)
     }
 
@@ -143,8 +150,7 @@ impl Board {
             if let (SlotState::Waiting { not_before, .. }, Some(desk)) =
                 (&slot.state, self.desks.get_mut(slot.provider))
             {
-                desk.queue.remove(flight.place, *not_before);
-                desk.queue.push(place, indicator.clone(), *not_before, now);
+                desk.queue.step(flight.place, place, indicator.clone(), *not_before, now);
             }
         }
         self.ranks.remove(&flight.place);
@@ -249,15 +255,21 @@ impl Board {
     // === calls ===
 
     /// Whether a call of this provider may be tried now, apart from budget and call slots.
-    pub(super) fn peek(&mut self, provider: usize, now: Duration) -> Result<(), Idle> {
+    pub(super) fn peek(&mut self, provider: usize, now: Duration, wall_ms: i64) -> Result<(), Idle> {
+        if self.member.is_some() {
+            return self.peek_leased(provider, Reading { monotonic: now, wall_ms });
+        }
         self.desks.get_mut(provider).map_or(Err(Idle::UntilWoken), |desk| desk.may_call(now))
     }
 
     /// Takes the best waiting indicator of a provider, paid from its budget.
-    pub(super) fn take(&mut self, provider: usize, now: Duration) -> Result<Indicator, Idle> {
+    pub(super) fn take(&mut self, provider: usize, now: Duration, wall_ms: i64) -> Result<Indicator, Idle> {
+        if self.member.is_some() {
+            return self.take_leased(provider, Reading { monotonic: now, wall_ms });
+        }
         let Some(desk) = self.desks.get_mut(provider) else { return Err(Idle::UntilWoken) };
         desk.may_call(now)?;
-        let urgent = desk.queue.best().is_some_and(|place| place.worth() >= 1_000);
+        let urgent = desk.queue.best().is_some_and(Place::is_urgent);
         let urgency = if urgent { Urgency::Urgent } else { Urgency::Ordinary };
         if let Err(open) = desk.breaker.admit() {
             return Err(Idle::Until(open.retry_at));
@@ -268,16 +280,22 @@ impl Board {
             return Err(Idle::Until(exhausted.retry_at));
         }
         let Some(indicator) = desk.queue.pop() else { return Err(Idle::UntilWoken) };
+        self.start(provider, &indicator);
+        Ok(indicator)
+    }
+
+    /// A call starts.
+    pub(super) fn start(&mut self, provider: usize, indicator: &Indicator) {
+        let Some(desk) = self.desks.get_mut(provider) else { return };
         desk.in_flight += 1;
         desk.calls += 1;
-        if let Some(state) = self.flights.get_mut(&indicator).and_then(|flight| flight.slot(provider)) {
+        if let Some(state) = self.flights.get_mut(indicator).and_then(|flight| flight.slot(provider)) {
             let attempts = match state {
                 SlotState::Waiting { attempts, .. } => *attempts,
                 SlotState::Calling { .. } | SlotState::Answered { .. } | SlotState::Over { .. } => 0,
             };
             *state = SlotState::Calling { attempts: attempts + 1 };
         }
-        Ok(indicator)
     }
 
     /// Books the result of a call.
@@ -292,6 +310,7 @@ impl Board {
     ) -> Finished {
         let Some(desk) = self.desks.get_mut(provider) else { return Finished::Answered };
         desk.in_flight = desk.in_flight.saturating_sub(1);
+        desk.end_call(indicator, result.is_ok(), Reading { monotonic: now, wall_ms });
         desk.breaker.record(Effect::of(&result));
         desk.took(length);
         let attempts = match self.flights.get_mut(indicator).and_then(|flight| flight.slot(provider)) {
@@ -309,6 +328,7 @@ impl Board {
                 desk.refusals = if pause.is_some() { 0 } else { desk.refusals + 1 };
                 let pause = pause.unwrap_or_else(|| pause_after_refusals(desk.refusals, &mut self.dice));
                 desk.paused_until = desk.paused_until.max(now.saturating_add(pause));
+                desk.tell_pause(pause);
                 (SlotState::Waiting { not_before: now, attempts: attempts - 1, last: None }, Finished::Paused(pause))
             }
             Err(LookupError::Failed { reason, .. }) => self.failed(indicator, reason, attempts, now),
@@ -375,7 +395,7 @@ impl Board {
     }
 
     /// After a change: lands the flight if it is over, says so if waiting has become pointless.
-    fn review(&mut self, indicator: &Indicator, now: Duration, wall_ms: i64) {
+    pub(super) fn review(&mut self, indicator: &Indicator, now: Duration, wall_ms: i64) {
         let Some(flight) = self.flights.get_mut(indicator) else { return };
         if !flight.is_open() {
             self.land(indicator, now, wall_ms);
@@ -429,7 +449,9 @@ fn is_hopeful(flight: &Flight, desks: &[Desk], now: Duration, wait: Duration) ->
             in_time
                 && *not_before <= until
                 && desks.get(slot.provider).is_some_and(|desk| {
-                    desk.closed.is_none() && desk.blocked(now).and_then(|(_, at)| at).is_none_or(|at| at <= until)
+                    desk.queue.is_held(flight.place)
+                        || desk.closed.is_none()
+                            && desk.blocked(now).and_then(|(_, at)| at).is_none_or(|at| at <= until)
                 })
         }
         SlotState::Answered { .. } | SlotState::Over { .. } => false,

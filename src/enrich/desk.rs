@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use crate::{
     budget::{Budget, Span, Urgency},
-    enrich::{flight::Blocked, queue::Queue},
+    enrich::{fleet::LeaseDesk, flight::Blocked, queue::Queue},
     model::{ProviderId, Reason},
     provider::{Breaker, Provider},
 };
@@ -71,18 +71,21 @@ pub(super) struct Desk {
     pub(super) refusals: u32,
     pub(super) in_flight: usize,
     /// Calls at the same time, at most.
-    slots: usize,
+    pub(super) slots: usize,
     /// The shortest window of its quota.
     window: Duration,
     /// Length of a typical call, a running mean; zero before the first.
     typical: Duration,
     pub(super) calls: u64,
+    /// What it may call of the fleet's account, where that is where its account is kept.
+    pub(super) lease: Option<LeaseDesk>,
 }
 
 impl Desk {
     pub(super) fn new(setup: Setup) -> Self {
         let shortest = setup.budget.snapshot().first().map(|window| window.span);
         let window = shortest.and_then(Span::sliding).unwrap_or(Duration::from_secs(3_600));
+        let lease = setup.budget.ledger_terms().map(|_| LeaseDesk::new(setup.provider.id(), window));
         Self {
             window,
             id: setup.provider.id(),
@@ -97,12 +100,14 @@ impl Desk {
             slots: setup.max_in_flight.max(1),
             typical: Duration::ZERO,
             calls: 0,
+            lease,
         }
     }
 
     /// Whether one more indicator that joins the line now can be answered within `wait`.
     pub(super) fn is_hopeful(&self, now: Duration, wait: Duration) -> bool {
-        if wait.is_zero() || self.closed.is_some() {
+        let out_of_reach = self.lease.as_ref().is_some_and(|lease| lease.is_unanswered(now));
+        if wait.is_zero() || self.closed.is_some() || out_of_reach {
             return false;
         }
         let until = now.saturating_add(wait);
@@ -132,6 +137,9 @@ impl Desk {
         }
         if let Some(at) = self.breaker.open_until().filter(|at| *at > now) {
             return Some((Blocked::Circuit, Some(at)));
+        }
+        if self.lease.as_ref().is_some_and(|lease| lease.is_unanswered(now)) {
+            return Some((Blocked::Quota, None));
         }
         self.budget.exhausted_until(Urgency::Ordinary).map(|at| (Blocked::Quota, Some(at)))
     }

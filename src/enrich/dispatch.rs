@@ -49,16 +49,10 @@ async fn next(shared: &Shared, provider: usize) -> Option<(Indicator, Permits)> 
     loop {
         // A slot of the provider first: a provider that is slow must not hold slots of all the others.
         let own = Arc::clone(slots).acquire_owned().await.ok()?;
-        let idle = {
-            let now = shared.clock.monotonic();
-            shared.board.lock().peek(provider, now)
-        };
-        let idle = match idle {
+        let idle = match shared.step(|board, now, wall_ms| board.peek(provider, now, wall_ms)) {
             Ok(()) => {
                 let all = Arc::clone(&shared.all_slots).acquire_owned().await.ok()?;
-                let now = shared.clock.monotonic();
-                let taken = shared.board.lock().take(provider, now);
-                match taken {
+                match shared.step(|board, now, wall_ms| board.take(provider, now, wall_ms)) {
                     Ok(indicator) => return Some((indicator, (own, all))),
                     Err(idle) => idle,
                 }

@@ -38,6 +38,7 @@ impl Board {
         for slot in &flight.slots {
             let Some(desk) = self.desks.get(slot.provider) else { continue };
             let blocked = match slot.state {
+                SlotState::Waiting { .. } if desk.queue.is_held(flight.place) => None,
                 SlotState::Waiting { .. } => desk
                     .blocked(now)
                     .or_else(|| if flight.hopeful { None } else { desk.overdrawn(now, self.deadline) })

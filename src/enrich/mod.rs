@@ -18,6 +18,9 @@ mod board;
 mod config;
 mod desk;
 mod dispatch;
+mod fleet;
+#[cfg(test)]
+mod fleet_tests;
 mod flight;
 mod known;
 mod queue;
@@ -27,7 +30,11 @@ mod status;
 mod tests;
 mod worth;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, OnceLock, atomic::AtomicUsize},
+    time::Duration,
+};
 
 use parking_lot::Mutex;
 use tokio::sync::{Notify, Semaphore};
@@ -37,14 +44,17 @@ use board::Board;
 pub use board::Counts;
 pub use config::Config;
 pub use desk::{Dice, Setup};
+pub use fleet::FleetState;
 pub use status::ProviderStatus;
 pub use worth::{Sighting, worth};
 
 use crate::{
+    budget::Fleet,
     cache::{Cache, Entry},
     model::{Indicator, IndicatorKind, Reason, SharedClock},
     provider::Provider,
     score,
+    state::Log,
     telemetry::Metrics,
 };
 
@@ -100,6 +110,8 @@ pub struct Parts {
     pub late_for: Duration,
     /// Counters.
     pub metrics: Metrics,
+    /// Set where the providers' accounts are kept in the ledger of a fleet; then every budget is [`Budget::in_ledger`](crate::budget::Budget::in_ledger).
+    pub fleet: Option<Fleet>,
 }
 
 impl Parts {
@@ -116,6 +128,7 @@ impl Parts {
             deadline: Duration::ZERO,
             late_for: Duration::ZERO,
             metrics: metrics.clone(),
+            fleet: None,
         }
     }
 }
@@ -138,6 +151,9 @@ struct Shared {
     clock: SharedClock,
     metrics: Metrics,
     quiet: quiet::Quiet,
+    ledger: OnceLock<Arc<dyn Log>>,
+    /// Records on their way to the ledger.
+    unwritten: Arc<AtomicUsize>,
 }
 
 /// The enricher. `Clone` shares it.
@@ -165,7 +181,22 @@ impl Enricher {
         let (clock, metrics) = (Arc::clone(&parts.clock), parts.metrics.clone());
         let quiet = quiet::Quiet::new(&clock);
         let board = Mutex::new(Board::new(parts));
-        Self { shared: Arc::new(Shared { board, clients, wake, slots, all_slots, listeners, clock, metrics, quiet }) }
+        let (ledger, unwritten) = (OnceLock::new(), Arc::default());
+        Self {
+            shared: Arc::new(Shared {
+                board,
+                clients,
+                wake,
+                slots,
+                all_slots,
+                listeners,
+                clock,
+                metrics,
+                quiet,
+                ledger,
+                unwritten,
+            }),
+        }
     }
 
     /// Starts one dispatcher for each provider. They end when `stop` is cancelled; calls under way then are abandoned.
@@ -234,7 +265,7 @@ impl Enricher {
         let (now, wall) = (self.shared.clock.monotonic(), self.shared.clock.wall_ms());
         let (indicator, effects) = {
             let mut board = self.shared.board.lock();
-            let indicator = board.take(provider, now).ok()?;
+            let indicator = board.take(provider, now, wall).ok()?;
             board.finish(provider, &indicator, result, Duration::from_millis(1), now, wall);
             (indicator, board.take_effects())
         };
@@ -256,6 +287,7 @@ impl Shared {
                 }
             }
         }
+        self.append(&effects.records);
         let mut wake = effects.wake;
         while wake != 0 {
             let index = wake.trailing_zeros() as usize;

@@ -24,6 +24,11 @@ impl Place {
     pub(super) fn worth(self) -> u32 {
         self.worth.0
     }
+
+    /// Whether it is worth the reserve.
+    pub(super) fn is_urgent(self) -> bool {
+        self.worth() >= 1_000
+    }
 }
 
 /// Indicators that wait for one provider.
@@ -31,6 +36,8 @@ impl Place {
 pub(super) struct Queue {
     ready: BTreeMap<Place, Indicator>,
     delayed: BTreeMap<(Duration, Place), Indicator>,
+    /// Those for which a call was asked for, or may start, in the fleet's ledger.
+    held: BTreeMap<Place, Indicator>,
 }
 
 impl Queue {
@@ -45,9 +52,38 @@ impl Queue {
 
     /// Leaves the line.
     pub(super) fn remove(&mut self, place: Place, not_before: Duration) {
-        if self.ready.remove(&place).is_none() {
+        if self.ready.remove(&place).is_none() && self.held.remove(&place).is_none() {
             self.delayed.remove(&(not_before, place));
         }
+    }
+
+    /// Takes another place in the line.
+    pub(super) fn step(&mut self, from: Place, to: Place, indicator: Indicator, not_before: Duration, now: Duration) {
+        if self.held.remove(&from).is_some() {
+            self.held.insert(to, indicator);
+        } else {
+            self.remove(from, not_before);
+            self.push(to, indicator, not_before, now);
+        }
+    }
+
+    /// Takes the best that is ready out of the line, until [`Queue::release`]; it still belongs to it.
+    pub(super) fn hold(&mut self) -> Option<Indicator> {
+        let (place, indicator) = self.ready.pop_first()?;
+        self.held.insert(place, indicator.clone());
+        Some(indicator)
+    }
+
+    /// Whether a place is held.
+    pub(super) fn is_held(&self, place: Place) -> bool {
+        self.held.contains_key(&place)
+    }
+
+    /// Back into the line, not to be tried before `not_before`. Without effect where the place is not held.
+    pub(super) fn release(&mut self, place: Place, not_before: Duration, now: Duration) -> bool {
+        let Some(indicator) = self.held.remove(&place) else { return false };
+        self.push(place, indicator, not_before, now);
+        true
     }
 
     /// Moves those whose time has come into the line of the ready.
@@ -83,12 +119,13 @@ impl Queue {
 
     /// How many wait, ready or not.
     pub(super) fn len(&self) -> usize {
-        self.ready.len() + self.delayed.len()
+        self.ready.len() + self.delayed.len() + self.held.len()
     }
 
     /// Empties the line.
     pub(super) fn drain(&mut self) -> Vec<Indicator> {
         let delayed = std::mem::take(&mut self.delayed).into_values();
-        std::mem::take(&mut self.ready).into_values().chain(delayed).collect()
+        let held = std::mem::take(&mut self.held).into_values();
+        std::mem::take(&mut self.ready).into_values().chain(delayed).chain(held).collect()
     }
 }

@@ -71,7 +71,7 @@ impl Bench {
     }
 
     fn take(&mut self, provider: usize) -> Result<Indicator, Idle> {
-        self.board.take(provider, self.clock.monotonic())
+        self.board.take(provider, self.clock.monotonic(), self.clock.wall_ms())
     }
 
     fn finish(&mut self, provider: usize, n: u8, result: Result<Verdict, LookupError>) -> Finished {

@@ -134,8 +134,15 @@ pub(super) fn ensure_log(config: &Config, spec: &LogSpec) -> Result<usize, Kafka
     let start = Start::connect(config)?;
     let mut settings = match spec.cleanup {
         Cleanup::Compact => vec![("cleanup.policy", "compact".to_owned())],
-        Cleanup::Delete { keep } => {
-            vec![("cleanup.policy", "delete".to_owned()), ("retention.ms", keep.as_millis().to_string())]
+        Cleanup::Delete { keep, bytes } => {
+            let mut settings =
+                vec![("cleanup.policy", "delete".to_owned()), ("retention.ms", keep.as_millis().to_string())];
+            if let Some(bytes) = bytes {
+                // Whole segments are deleted; there have to be some.
+                settings.push(("retention.bytes", bytes.to_string()));
+                settings.push(("segment.bytes", (bytes / 4).max(1 << 20).to_string()));
+            }
+            settings
         }
     };
     if spec.append_time {

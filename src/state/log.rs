@@ -18,10 +18,12 @@ use std::{fmt, sync::Arc, time::Duration};
 pub enum Cleanup {
     /// The last value of each key is kept; a tombstone takes the key out.
     Compact,
-    /// Records are deleted after this time.
+    /// Records are deleted after this time, or when there are too many of them.
     Delete {
-        /// How long they are kept at least.
+        /// How long they are kept.
         keep: Duration,
+        /// How many bytes of a partition are kept at most, about; `None`: as many as there are.
+        bytes: Option<u64>,
     },
 }
 

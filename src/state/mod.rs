@@ -6,9 +6,11 @@
 //!
 //! Nothing here knows a client library.
 
+mod config;
 pub mod frame;
 mod log;
 mod memory;
 
+pub use config::{Config, Store};
 pub use log::{Appended, Cleanup, Done, Follower, Following, Log, LogError, LogRecord, LogSpec, Stop, discard};
 pub use memory::MemoryLog;

@@ -47,6 +47,8 @@ struct Families {
     dead_letters: Family<OfReason, Counter>,
     faults: Counter,
     late: Family<OfStatus, Counter>,
+    ledger_written: Counter,
+    ledger_lost: Counter,
     lag: Family<Partition, Gauge>,
     parked_events: Gauge,
     parked_bytes: Gauge,
@@ -146,6 +148,8 @@ impl Metrics {
         registry.register("dlq_records", "Records written to the dead-letter topic", f.dead_letters.clone());
         registry.register("internal_faults", "Events that left unannotated by our own fault", f.faults.clone());
         registry.register("late_records", "Late annotations", f.late.clone());
+        registry.register("ledger_written", "Records handed to the ledger of budgets", f.ledger_written.clone());
+        registry.register("ledger_lost", "Records that the ledger of budgets did not take", f.ledger_lost.clone());
         registry.register("consumer_lag_records", "Records behind the end of a partition", f.lag.clone());
         registry.register("parked_events", "Events that wait for their indicators", f.parked_events.clone());
         registry.register("parked_bytes", "Bytes of parked events", f.parked_bytes.clone());
@@ -194,6 +198,12 @@ impl Metrics {
         f.request_duration.get_or_create(&OfProvider { provider: provider.as_str() }).observe(length.as_secs_f64());
         f.cost.get_or_create(&OfProvider { provider: provider.as_str() }).inc();
         *self.shared.summary.lock().calls.entry((provider.as_str(), outcome.as_str())).or_default() += 1;
+    }
+
+    /// A record was handed to the ledger of budgets, or not taken.
+    pub fn ledger_record(&self, written: bool) {
+        let f = &self.shared.families;
+        if written { &f.ledger_written } else { &f.ledger_lost }.inc();
     }
 
     /// The account of one window of a provider's quota.
@@ -387,6 +397,7 @@ mod tests {
         counts.stage(Stage::Extract, 0.000_01);
         metrics.merge(&mut counts);
         metrics.merge(&mut counts);
+        metrics.ledger_record(true);
         let moment = Moment { waiting: 4, in_flight_records: 5, in_flight_bytes: 6, ..Moment::default() };
         let text = metrics.encode(&moment);
         for line in [
@@ -408,6 +419,8 @@ mod tests {
             "sidelight_provider_skipped_total{provider=\"virustotal\",reason=\"outranked\"} 1",
             "sidelight_stage_duration_seconds_count{stage=\"extract\"} 1",
             "sidelight_late_records_total{status=\"complete\"} 1",
+            "sidelight_ledger_written_total 1",
+            "sidelight_ledger_lost_total 0",
             "sidelight_consumer_lag_records{topic=\"in\",partition=\"3\"} 7",
             "sidelight_parked_events 2",
             "sidelight_parked_bytes 20",

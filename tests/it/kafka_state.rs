@@ -62,7 +62,7 @@ fn append(log: &dyn Log, partition: Option<i32>, key: &str, value: Option<&str>)
 fn a_log_is_one_order_with_the_brokers_time_for_everybody() {
     let name = unique("log-order");
     let kafka = connect(&name);
-    let delete = Cleanup::Delete { keep: Duration::from_secs(3 * 86_400) };
+    let delete = Cleanup::Delete { keep: Duration::from_secs(3 * 86_400), bytes: Some(64 << 20) };
     let spec = LogSpec { cleanup: delete, append_time: true, ..spec(&name, 1) };
     let logs = [kafka.log(&spec).unwrap(), kafka.log(&spec).unwrap()];
     let first = append(&*logs[0], Some(0), "before", Some("x"));

@@ -216,6 +216,15 @@ impl Ledger {
     }
 }
 
+/// The name of an indicator in claims: FNV-1a over kind and value, its bits mixed. Two indicators that share one only wait for each other.
+pub fn digest(kind: &str, value: &str) -> u64 {
+    let bytes = kind.bytes().chain([b':']).chain(value.bytes());
+    let hash =
+        bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
+    let hash = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+    hash ^ (hash >> 33)
+}
+
 /// The answer where there is no account.
 fn nothing(claims: usize, now: i64) -> Granted {
     Granted { fates: vec![Fate::Refused; claims], calls: 0, retry_at: now.saturating_add(1_000) }

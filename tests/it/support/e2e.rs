@@ -58,10 +58,12 @@ impl Directory {
 
     /// Writes a file; its path.
     pub(crate) fn write(&self, name: &str, content: &[u8]) -> PathBuf {
-        let path = self.0.join(name);
-        fs::write(&path, content).unwrap();
+        let (path, new) = (self.0.join(name), self.0.join(format!("{name}.new")));
+        fs::write(&new, content).unwrap();
         // It may be a key.
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        fs::set_permissions(&new, fs::Permissions::from_mode(0o600)).unwrap();
+        // Whole at any time: another child may just be reading it.
+        fs::rename(&new, &path).unwrap();
         path
     }
 }
@@ -146,6 +148,8 @@ impl Stage {
         stage.set("output.topic", &quoted(&stage.output()));
         stage.set("output.late_topic", &quoted(&stage.late()));
         stage.set("output.dlq_topic", &quoted(&stage.dead_letters()));
+        // A fleet of its own.
+        stage.set("state.prefix", &quoted(&format!("{}.state", stage.name)));
         stage.set("delivery.commit_interval", "\"100ms\"");
         stage.set("delivery.shutdown_timeout", "\"20s\"");
         stage.set("admin.listen", "\"127.0.0.1:0\"");

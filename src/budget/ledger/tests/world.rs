@@ -214,7 +214,7 @@ impl World {
             id: self.rng.next(),
             seq: 0,
             follower: Follower::new(),
-            purse: Purse::new(PROVIDER, 1),
+            purse: Purse::new(PROVIDER, 1, Duration::from_secs(5)),
             waiting: BTreeSet::new(),
             later: BTreeMap::new(),
             calls: Vec::new(),

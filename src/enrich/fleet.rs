@@ -1,0 +1,495 @@
+//! The enricher as a member of a fleet: calls are paid from leases of the ledger, and what one replica asks the others do not.
+//!
+//! A provider's dispatcher asks the ledger for calls for the best that waits; the answer comes back with the log. What was won is called while its lease is
+//! young. What somebody else is asking stays in the line until their claim ends, or until their assessment arrives. Without the log nothing is leased: what waits says `quota`.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use crate::{
+    budget::{
+        Fleet, Urgency,
+        ledger::{Applied, CallEnd, Followed, Granted, Record, RecordId, digest},
+        purse::{Purse, Reading},
+    },
+    enrich::{
+        Enricher, Shared,
+        board::Board,
+        desk::{Desk, Idle},
+        flight::SlotState,
+    },
+    model::{Indicator, ProviderId},
+    provider::Effect,
+    state::{Follower, Following, Log, LogError, LogRecord},
+};
+
+/// A request without an answer for this long means that the ledger is out of reach.
+const OUT_OF_REACH: Duration = Duration::from_secs(1);
+/// The terms of an account are written again after this long, if the ledger does not show them.
+const TERMS_AGAIN: Duration = Duration::from_secs(5);
+/// A dispatcher with work looks again after this long at the latest.
+const LOOK: Duration = Duration::from_millis(500);
+/// After the end of somebody's claim, before one's own request.
+const AFTER_CLAIM: Duration = Duration::from_millis(50);
+
+/// What is known of the fleet's ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FleetState {
+    /// It is being read.
+    Reading,
+    /// It was read, and has the account of every provider.
+    Known,
+    /// It was read, but its beginning is gone and no snapshot is in the rest.
+    Lost,
+}
+
+/// This replica in its fleet.
+pub(super) struct Member {
+    fleet: Fleet,
+    /// A number that no other run of any replica has.
+    replica: u64,
+    seq: u64,
+    /// Providers of the requests on their way.
+    asked: BTreeMap<u64, usize>,
+    state: FleetState,
+    /// The log was read to where it ended.
+    caught_up: bool,
+    terms_at: Option<Duration>,
+}
+
+impl Member {
+    pub(super) fn new(fleet: Fleet, replica: u64) -> Self {
+        Self {
+            fleet,
+            replica,
+            seq: 0,
+            asked: BTreeMap::new(),
+            state: FleetState::Reading,
+            caught_up: false,
+            terms_at: None,
+        }
+    }
+
+    fn encode(&mut self, record: &Record) -> Vec<u8> {
+        self.seq += 1;
+        record.encode(RecordId { replica: self.replica, seq: self.seq })
+    }
+}
+
+/// What one desk may call.
+pub(super) struct LeaseDesk {
+    purse: Purse<Indicator>,
+    /// Calls under way, by lease and number.
+    under_way: HashMap<Indicator, (u64, u32), foldhash::fast::RandomState>,
+    /// A pause that the fleet has not been told of yet.
+    pause: Option<Duration>,
+}
+
+impl LeaseDesk {
+    pub(super) fn new(provider: ProviderId, window: Duration) -> Self {
+        Self { purse: Purse::new(provider.as_str(), 1, window), under_way: HashMap::default(), pause: None }
+    }
+
+    /// Whether a request has been waiting for an answer for so long that the ledger must be out of reach.
+    pub(super) fn is_unanswered(&self, now: Duration) -> bool {
+        self.purse.waits_since().is_some_and(|since| now.saturating_sub(since) > OUT_OF_REACH)
+    }
+}
+
+impl Desk {
+    /// A call that was paid from a lease has ended.
+    pub(super) fn end_call(&mut self, indicator: &Indicator, answered: bool, now: Reading) {
+        if let Some(lease) = &mut self.lease
+            && let Some(call) = lease.under_way.remove(indicator)
+        {
+            lease.purse.over(call, if answered { CallEnd::Answered } else { CallEnd::Spent }, now);
+        }
+    }
+
+    /// The fleet is to be told of a pause.
+    pub(super) fn tell_pause(&mut self, pause: Duration) {
+        if let Some(lease) = &mut self.lease {
+            lease.pause = Some(lease.pause.unwrap_or_default().max(pause));
+        }
+    }
+}
+
+impl Board {
+    /// What accounts and desks want to be written.
+    pub(super) fn write_outbox(&mut self) {
+        let Some(member) = &mut self.member else { return };
+        let mut records = member.fleet.take_outbox();
+        for desk in &mut self.desks {
+            if let Some(pause) = desk.lease.as_mut().and_then(|lease| lease.pause.take()) {
+                let for_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
+                records.push(Record::Pause { provider: desk.id.as_str().into(), for_ms });
+            }
+        }
+        for record in &records {
+            let bytes = member.encode(record);
+            self.effects.records.push(bytes);
+        }
+    }
+
+    /// Whether a provider may be called now by a lease. Gives back and asks for calls on the way.
+    pub(super) fn peek_leased(&mut self, provider: usize, now: Reading) -> Result<(), Idle> {
+        let Some(desk) = self.desks.get_mut(provider) else { return Err(Idle::UntilWoken) };
+        desk.queue.ripen(now.monotonic);
+        let blocked_until = if desk.closed.is_some() {
+            Some(None)
+        } else if desk.paused_until > now.monotonic {
+            Some(Some(desk.paused_until))
+        } else {
+            desk.breaker.open_until().filter(|at| *at > now.monotonic).map(Some)
+        };
+        if let Some(until) = blocked_until {
+            self.give_back(provider, now);
+            return Err(until.map_or(Idle::UntilWoken, Idle::Until));
+        }
+        self.housekeep(provider, now);
+        let Some(desk) = self.desks.get(provider) else { return Err(Idle::UntilWoken) };
+        match &desk.lease {
+            Some(lease) if lease.purse.tickets() > 0 => Ok(()),
+            Some(_) | None => Err(idle(desk, now.monotonic)),
+        }
+    }
+
+    /// Takes the next indicator for which a call may start.
+    pub(super) fn take_leased(&mut self, provider: usize, now: Reading) -> Result<Indicator, Idle> {
+        self.peek_leased(provider, now)?;
+        let Some(desk) = self.desks.get_mut(provider) else { return Err(Idle::UntilWoken) };
+        if let Err(open) = desk.breaker.admit() {
+            return Err(Idle::Until(open.retry_at));
+        }
+        let mut stale = Vec::new();
+        let mut taken = None;
+        while let Some(lease) = desk.lease.as_mut()
+            && let Some(ticket) = lease.purse.take(now, &mut stale)
+        {
+            let flight = self.flights.get_mut(&ticket.item);
+            let place = flight.as_ref().map(|flight| flight.place);
+            let waits = flight.and_then(|flight| flight.slot(provider));
+            if let (Some(SlotState::Waiting { not_before, .. }), Some(place)) = (waits, place) {
+                desk.queue.remove(place, *not_before);
+                lease.under_way.insert(ticket.item.clone(), ticket.lease());
+                taken = Some(ticket.item);
+                break;
+            }
+            // It was given up, or answered otherwise, in the meantime.
+            lease.purse.over(ticket.lease(), CallEnd::Unspent, now);
+        }
+        if taken.is_none() {
+            desk.breaker.record(Effect::Neutral);
+        }
+        for indicator in stale {
+            self.release(provider, &indicator, now.monotonic, now);
+        }
+        match taken {
+            Some(indicator) => {
+                self.start(provider, &indicator);
+                Ok(indicator)
+            }
+            None => Err(self.desks.get(provider).map_or(Idle::UntilWoken, |desk| idle(desk, now.monotonic))),
+        }
+    }
+
+    /// Returns what is over, gives up what nobody answered, asks for more.
+    fn housekeep(&mut self, provider: usize, now: Reading) {
+        self.write_terms(now);
+        let (Some(desk), Some(member)) = (self.desks.get_mut(provider), &mut self.member) else { return };
+        let Some(lease) = &mut desk.lease else { return };
+        while let Some(record) = lease.purse.next_return(now, false) {
+            let bytes = member.encode(&record);
+            self.effects.records.push(bytes);
+        }
+        let given_up = lease.purse.given_up(now);
+        for indicator in given_up {
+            self.release(provider, &indicator, now.monotonic, now);
+        }
+        self.request(provider, now);
+    }
+
+    fn request(&mut self, provider: usize, now: Reading) {
+        let (Some(desk), Some(member)) = (self.desks.get_mut(provider), &mut self.member) else { return };
+        let Some(lease) = &mut desk.lease else { return };
+        let (waiting, slots) = (desk.queue.ready(), desk.slots);
+        let wants =
+            member.fleet.look(|ledger, there| lease.purse.wants(ledger, waiting, slots, now, there)).unwrap_or(0);
+        // The reserve is for those that are urgent: they are not mixed with others.
+        let urgent = desk.queue.best().is_some_and(crate::enrich::queue::Place::is_urgent);
+        let mut items = Vec::with_capacity(wants);
+        while items.len() < wants && desk.queue.best().is_some_and(|place| place.is_urgent() == urgent) {
+            let Some(indicator) = desk.queue.hold() else { break };
+            let claim = digest(indicator.kind.as_str(), &indicator.value);
+            items.push((indicator, claim));
+        }
+        if items.is_empty() {
+            return;
+        }
+        let urgency = if urgent { Urgency::Urgent } else { Urgency::Ordinary };
+        member.seq += 1;
+        let id = RecordId { replica: member.replica, seq: member.seq };
+        let record = lease.purse.ask(id.seq, items, urgency, now);
+        member.asked.insert(id.seq, provider);
+        self.effects.records.push(record.encode(id));
+    }
+
+    /// An indicator goes back into the line of a provider.
+    fn release(&mut self, provider: usize, indicator: &Indicator, not_before: Duration, now: Reading) {
+        let Some(flight) = self.flights.get_mut(indicator) else { return };
+        let place = flight.place;
+        flight.snapshot = None;
+        if let (Some(SlotState::Waiting { not_before: at, .. }), Some(desk)) =
+            (flight.slot(provider), self.desks.get_mut(provider))
+            && desk.queue.release(place, not_before, now.monotonic)
+        {
+            *at = not_before;
+        }
+    }
+
+    /// Everything that a desk holds goes back.
+    fn give_back(&mut self, provider: usize, now: Reading) {
+        let (Some(desk), Some(member)) = (self.desks.get_mut(provider), &mut self.member) else { return };
+        let Some(lease) = &mut desk.lease else { return };
+        let items = lease.purse.give_back(now);
+        while let Some(record) = lease.purse.next_return(now, true) {
+            let bytes = member.encode(&record);
+            self.effects.records.push(bytes);
+        }
+        for indicator in items {
+            self.release(provider, &indicator, now.monotonic, now);
+        }
+    }
+
+    /// Makes sure that the ledger has the terms of every account.
+    fn write_terms(&mut self, now: Reading) {
+        let Some(member) = &mut self.member else { return };
+        let first = member.terms_at.is_none();
+        let is_complete = member.state == FleetState::Known;
+        if !member.caught_up
+            || is_complete
+            || member.terms_at.is_some_and(|at| now.monotonic.saturating_sub(at) < TERMS_AGAIN)
+        {
+            return;
+        }
+        member.terms_at = Some(now.monotonic);
+        let mut complete = true;
+        for desk in &self.desks {
+            let (Some(terms), provider) = (desk.budget.ledger_terms(), desk.id.as_str()) else { continue };
+            // Whoever started last is right; after that only what is missing is written.
+            let known = member.fleet.look(|ledger, _| ledger.terms(provider).cloned()).flatten();
+            complete &= known.is_some();
+            let missing = known.is_none() || first && known.as_ref() != Some(terms);
+            if missing {
+                let record = Record::Terms { provider: provider.into(), terms: terms.clone() };
+                let bytes = member.encode(&record);
+                self.effects.records.push(bytes);
+            }
+        }
+        if complete {
+            member.state = FleetState::Known;
+        }
+    }
+
+    /// Whether every account is there by now.
+    fn look_for_terms(&mut self) {
+        let Some(member) = &mut self.member else { return };
+        let has = |desk: &Desk| member.fleet.look(|ledger, _| ledger.terms(desk.id.as_str()).is_some()) == Some(true);
+        if member.caught_up && member.terms_at.is_some() && self.desks.iter().all(has) {
+            member.state = FleetState::Known;
+        }
+    }
+
+    /// The next record of the log.
+    pub(super) fn heard(&mut self, offset: i64, at_ms: i64, bytes: &[u8], now: Reading) {
+        let Some(member) = &mut self.member else { return };
+        let Followed::Applied { id, applied, snapshot_due } = member.fleet.feed(offset, at_ms, bytes) else { return };
+        let own = id.filter(|id| id.replica == member.replica);
+        if own.is_some()
+            && snapshot_due
+            && let Some(record) = member.fleet.snapshot()
+        {
+            let bytes = member.encode(&record);
+            self.effects.records.push(bytes);
+        }
+        let changed = match applied {
+            Applied::Nothing | Applied::Snapshot => return,
+            Applied::Changed(provider) => provider,
+            Applied::Answered(provider, granted) => {
+                if let Some(id) = own
+                    && let Some(provider) = member.asked.remove(&id.seq)
+                {
+                    self.answered(provider, id.seq, &granted, now);
+                }
+                provider
+            }
+        };
+        if let Some(provider) = self.desks.iter().position(|desk| desk.id.as_str() == &*changed) {
+            self.changed(provider, now);
+        }
+    }
+
+    /// A request of this replica was answered.
+    fn answered(&mut self, provider: usize, seq: u64, granted: &Granted, now: Reading) {
+        let (Some(desk), Some(member)) = (self.desks.get_mut(provider), &self.member) else { return };
+        let Some(lease) = &mut desk.lease else { return };
+        let there = member.fleet.look(|_, there| there).unwrap_or_default();
+        let answered = lease.purse.answered(seq, granted, now, there);
+        let taken: Vec<(Indicator, Duration)> = answered
+            .taken
+            .into_iter()
+            .map(|(indicator, until)| (indicator, member.fleet.monotonic(until).saturating_add(AFTER_CLAIM)))
+            .collect();
+        for (indicator, until) in taken {
+            self.release(provider, &indicator, until, now);
+        }
+        for indicator in answered.refused {
+            self.release(provider, &indicator, now.monotonic, now);
+            self.review(&indicator, now.monotonic, now.wall_ms);
+        }
+    }
+
+    /// The account of a provider has changed.
+    fn changed(&mut self, provider: usize, now: Reading) {
+        if self.member.as_ref().is_some_and(|member| member.state == FleetState::Reading) {
+            self.look_for_terms();
+        }
+        let (Some(desk), Some(member)) = (self.desks.get_mut(provider), &self.member) else { return };
+        let name = desk.id.as_str();
+        let look = |ledger: &crate::budget::ledger::Ledger, there| {
+            (ledger.admits_at(name, 1, Urgency::Ordinary, there), ledger.paused_until(name), there)
+        };
+        let Some((admits_at, paused_until, there)) = member.fleet.look(look) else { return };
+        if paused_until > there {
+            desk.paused_until = desk.paused_until.max(member.fleet.monotonic(paused_until));
+        }
+        if let Some(lease) = &mut desk.lease {
+            lease.purse.reconsider(admits_at, now, there);
+        }
+        self.effects.wake |= 1 << provider;
+    }
+
+    /// The log was read to its end.
+    pub(super) fn caught_up(&mut self, now: Reading) {
+        let Some(member) = &mut self.member else { return };
+        member.caught_up = member.fleet.caught_up();
+        if !member.caught_up {
+            member.state = FleetState::Lost;
+        }
+        self.write_terms(now);
+        for provider in 0..self.desks.len() {
+            self.changed(provider, now);
+        }
+    }
+
+    /// What this replica holds goes back to the fleet; it asks for nothing more.
+    pub(super) fn leave(&mut self, now: Reading) {
+        for provider in 0..self.desks.len() {
+            self.give_back(provider, now);
+        }
+        self.write_outbox();
+        if let Some(member) = &mut self.member {
+            member.fleet = Fleet::new(member.fleet.clock());
+        }
+    }
+}
+
+/// When a dispatcher has to look again.
+fn idle(desk: &Desk, now: Duration) -> Idle {
+    let Some(lease) = &desk.lease else { return Idle::UntilWoken };
+    let mut until = desk.queue.next_ripe();
+    let mut at = |time: Duration| until = Some(until.map_or(time, |until| until.min(time)));
+    if let Some(due) = lease.purse.return_due() {
+        at(due);
+    }
+    if desk.queue.ready() > 0 {
+        at(lease.purse.quiet_until().max(now + Duration::from_millis(1)).min(now + LOOK));
+    }
+    if !lease.purse.is_idle() {
+        at(now + LOOK);
+    }
+    until.map_or(Idle::UntilWoken, Idle::Until)
+}
+
+/// Hands the log's records to the board.
+struct LedgerFollower {
+    shared: Arc<Shared>,
+}
+
+impl Follower for LedgerFollower {
+    fn record(&mut self, record: LogRecord<'_>) {
+        let bytes = record.value.unwrap_or_default();
+        self.shared.step(|board, monotonic, wall_ms| {
+            board.heard(record.offset, record.at_ms, bytes, Reading { monotonic, wall_ms });
+        });
+    }
+
+    fn caught_up(&mut self) {
+        self.shared.step(|board, monotonic, wall_ms| board.caught_up(Reading { monotonic, wall_ms }));
+    }
+
+    fn idle(&mut self) {
+        // Only as long as something is missing.
+        self.shared.step(|board, monotonic, wall_ms| board.write_terms(Reading { monotonic, wall_ms }));
+    }
+}
+
+impl Shared {
+    /// One step of the board, and what follows from it.
+    pub(super) fn step<T>(&self, step: impl FnOnce(&mut Board, Duration, i64) -> T) -> T {
+        let (result, effects) = {
+            let mut board = self.board.lock();
+            let result = step(&mut board, self.clock.monotonic(), self.clock.wall_ms());
+            (result, board.take_effects())
+        };
+        self.apply(effects);
+        result
+    }
+
+    /// Writes to the ledger. What it does not take is as if it had been lost on the way: leases end by themselves.
+    pub(super) fn append(&self, records: &[Vec<u8>]) {
+        let Some(log) = self.ledger.get() else { return };
+        for bytes in records {
+            let unwritten = Arc::clone(&self.unwritten);
+            unwritten.fetch_add(1, Ordering::Relaxed);
+            let done = Box::new(move |_| {
+                unwritten.fetch_sub(1, Ordering::Relaxed);
+            });
+            let taken = log.append(Some(0), b"", Some(bytes), done).is_ok();
+            if !taken {
+                self.unwritten.fetch_sub(1, Ordering::Relaxed);
+            }
+            self.metrics.ledger_record(taken);
+        }
+    }
+}
+
+impl Enricher {
+    /// Joins the fleet whose ledger this is: reads it on a thread of its own until the answer is dropped.
+    ///
+    /// # Errors
+    /// [`LogError`] when it cannot be read.
+    pub fn join_fleet(&self, log: Arc<dyn Log>) -> Result<Following, LogError> {
+        let follower = LedgerFollower { shared: Arc::clone(&self.shared) };
+        self.shared.ledger.set(Arc::clone(&log)).ok();
+        log.follow(&[0], Box::new(follower))
+    }
+
+    /// What is known of the fleet's ledger; `None` without a fleet.
+    pub fn fleet_state(&self) -> Option<FleetState> {
+        self.shared.board.lock().member.as_ref().map(|member| member.state)
+    }
+
+    /// Records that were handed to the ledger and of which nothing has been heard yet.
+    pub fn unwritten(&self) -> usize {
+        self.shared.unwritten.load(Ordering::Relaxed)
+    }
+
+    /// Gives back what is leased and not called, and leases nothing more.
+    pub fn leave_fleet(&self) {
+        self.shared.step(|board, monotonic, wall_ms| board.leave(Reading { monotonic, wall_ms }));
+    }
+}

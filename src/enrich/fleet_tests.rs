@@ -1,0 +1,291 @@
+//! Boards of several replicas on one ledger, under a manual clock.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{board::Board, desk::Idle, *};
+use crate::{
+    budget::{Budget, Urgency, purse::Reading},
+    model::{Answer, Clock as _, Evidence, FailReason, ManualClock, ProviderId, Reason, Role, Verdict, VerdictKind},
+    provider::{BoxFuture, Breaker, LookupError},
+};
+
+const MS: fn(u64) -> Duration = Duration::from_millis;
+
+struct Silent;
+
+impl Provider for Silent {
+    fn id(&self) -> ProviderId {
+        ProviderId("virustotal")
+    }
+    fn supports(&self, kind: IndicatorKind) -> bool {
+        kind.is_ip()
+    }
+    fn lookup<'a>(&'a self, _indicator: &'a Indicator) -> BoxFuture<'a, Result<Verdict, LookupError>> {
+        Box::pin(std::future::pending())
+    }
+}
+
+/// Replicas, and the log between them.
+struct Replicas {
+    clock: Arc<ManualClock>,
+    boards: Vec<(Board, usize)>,
+    log: Vec<(i64, Vec<u8>)>,
+    /// Records do not reach the log.
+    cut: bool,
+    quota: &'static str,
+}
+
+impl Replicas {
+    fn new(quota: &'static str, count: u64) -> Self {
+        let clock = ManualClock::at(1_795_428_000_000);
+        let mut replicas = Self { clock, boards: Vec::new(), log: Vec::new(), cut: false, quota };
+        for n in 0..count {
+            replicas.start(n + 1);
+        }
+        replicas
+    }
+
+    fn start(&mut self, seed: u64) {
+        let shared: SharedClock = self.clock.clone();
+        let fleet = Fleet::new(Arc::clone(&shared));
+        let cache_config = crate::cache::Config::default();
+        let cache = Cache::new(&cache_config, Arc::clone(&shared));
+        let setup = Setup {
+            provider: Arc::new(Silent),
+            budget: Budget::in_ledger(fleet.clone(), "virustotal", self.quota.parse().expect("a quota"), None, 0.0),
+            breaker: Breaker::new(Arc::clone(&shared), Box::new(|| 0.0)),
+            max_in_flight: 8,
+            closed: None,
+        };
+        let parts = Parts {
+            providers: vec![setup],
+            cache_config,
+            deadline: MS(2_000),
+            late_for: MS(3_600_000),
+            seed,
+            fleet: Some(fleet),
+            ..Parts::none(&cache, &shared, &Metrics::new())
+        };
+        self.boards.push((Board::new(parts), 0));
+        self.read();
+        let now = self.now();
+        let new = self.boards.last_mut().expect("one");
+        new.0.caught_up(now);
+        self.exchange();
+    }
+
+    fn now(&self) -> Reading {
+        Reading { monotonic: self.clock.monotonic(), wall_ms: self.clock.wall_ms() }
+    }
+
+    fn read(&mut self) {
+        let now = self.now();
+        for (board, next) in &mut self.boards {
+            while let Some((at, bytes)) = self.log.get(*next) {
+                board.heard(i64::try_from(*next).expect("small"), *at, bytes, now);
+                *next += 1;
+            }
+        }
+    }
+
+    /// What was written reaches everybody.
+    fn exchange(&mut self) {
+        for _ in 0..10 {
+            for (board, _) in &mut self.boards {
+                for bytes in board.take_effects().records {
+                    if !self.cut {
+                        self.log.push((self.clock.wall_ms(), bytes));
+                    }
+                }
+            }
+            self.read();
+        }
+    }
+
+    fn ask(&mut self, replica: usize, n: u8) -> Asked {
+        let now = self.now();
+        let sighting = Sighting { role: Role::Destination, urgency: Urgency::Ordinary };
+        self.boards[replica].0.ask(&address(n), None, sighting, Some(3), now.monotonic, now.wall_ms)
+    }
+
+    /// One turn of a dispatcher: asks the ledger, and starts a call where it may.
+    fn take(&mut self, replica: usize) -> Result<Indicator, Idle> {
+        let now = self.now();
+        let board = &mut self.boards[replica].0;
+        if board.peek(0, now.monotonic, now.wall_ms).is_err() {
+            self.exchange();
+        }
+        self.boards[replica].0.take(0, now.monotonic, now.wall_ms)
+    }
+
+    fn finish(&mut self, replica: usize, n: u8, result: Result<Verdict, LookupError>) {
+        let now = self.now();
+        self.boards[replica].0.finish(0, &address(n), result, MS(50), now.monotonic, now.wall_ms);
+        self.exchange();
+    }
+
+    fn says(&mut self, replica: usize, n: u8) -> Answer {
+        self.ask(replica, n).entry.assessment().sources[0].answer.clone()
+    }
+}
+
+fn address(n: u8) -> Indicator {
+    Indicator::new(IndicatorKind::Ipv4, format!("45.83.12.{n}"))
+}
+
+fn clean() -> Result<Verdict, LookupError> {
+    Ok(Verdict { kind: VerdictKind::Clean, evidence: Evidence::default(), answered_at: 0 })
+}
+
+#[test]
+fn what_one_replica_asks_the_others_wait_for() {
+    let mut fleet = Replicas::new("100/min", 3);
+    for replica in 0..3 {
+        assert!(fleet.ask(replica, 1).hopeful);
+    }
+    assert_eq!(fleet.take(0), Ok(address(1)));
+    assert!(fleet.take(1).is_err() && fleet.take(2).is_err());
+    fleet.clock.advance(MS(300));
+    fleet.finish(0, 1, clean());
+    for _ in 0..80 {
+        fleet.clock.advance(MS(100));
+        assert!(fleet.take(1).is_err() && fleet.take(2).is_err(), "its assessment is on its way");
+    }
+    // It has not come for a while: it may be asked again, once.
+    for _ in 0..40 {
+        fleet.clock.advance(MS(100));
+        if fleet.take(1).is_ok() {
+            assert!(fleet.take(2).is_err());
+            return;
+        }
+    }
+    panic!("nobody asks");
+}
+
+#[test]
+fn a_failed_call_leaves_the_indicator_to_whoever_asks_next() {
+    let mut fleet = Replicas::new("100/min", 2);
+    fleet.ask(0, 1);
+    fleet.ask(1, 1);
+    assert_eq!(fleet.take(0), Ok(address(1)));
+    assert!(fleet.take(1).is_err());
+    fleet.finish(0, 1, Err(LookupError::Failed { reason: FailReason::Rejected, detail: String::new() }));
+    fleet.clock.advance(MS(11_000));
+    let _housekeeping = fleet.take(0);
+    fleet.exchange();
+    assert_eq!(fleet.take(1), Ok(address(1)));
+}
+
+#[test]
+fn the_quota_is_one_for_all_and_a_replica_that_dies_takes_nothing_back() {
+    let mut fleet = Replicas::new("4/min", 2);
+    for n in 0..10 {
+        fleet.ask(0, n);
+        fleet.ask(1, n + 100);
+    }
+    let mut started = Vec::new();
+    for step in 0..6_000u32 {
+        fleet.clock.advance(MS(100));
+        for replica in 0..2 {
+            if let Ok(indicator) = fleet.take(replica) {
+                started.push(fleet.clock.monotonic());
+                let n = indicator.value.rsplit('.').next().and_then(|n| n.parse().ok()).expect("ours");
+                fleet.clock.advance(MS(20));
+                if step < 300 {
+                    continue;
+                }
+                fleet.finish(replica, n, clean());
+            }
+        }
+        if step == 299 {
+            // One dies with calls under way, another starts and knows only the log.
+            fleet.boards.remove(0);
+            fleet.start(9);
+            for n in 10..60 {
+                fleet.ask(1, n);
+            }
+        }
+    }
+    for (index, at) in started.iter().enumerate() {
+        let within = started[..index].iter().filter(|before| **before + MS(60_000) > *at).count();
+        assert!(within < 4, "{within} calls in the minute before {at:?}");
+    }
+    assert!(started.len() > 25, "{} calls in ten minutes", started.len());
+}
+
+#[test]
+fn a_pause_is_told_to_the_others() {
+    let mut fleet = Replicas::new("100/min", 2);
+    fleet.ask(0, 1);
+    fleet.ask(1, 2);
+    assert_eq!(fleet.take(0), Ok(address(1)));
+    fleet.finish(0, 1, Err(LookupError::Throttled { retry_after: Some(MS(30_000)) }));
+    assert!(fleet.take(1).is_err());
+    let Answer::Throttled { reason: Reason::Paused, retry_at: Some(at) } = fleet.says(1, 3) else {
+        panic!("{:?}", fleet.says(1, 3))
+    };
+    assert!((at - fleet.clock.wall_ms() - 30_000).abs() < 100);
+    // Who starts during the pause knows of it.
+    fleet.start(7);
+    fleet.ask(2, 9);
+    assert!(fleet.take(2).is_err());
+    fleet.clock.advance(MS(30_001));
+    assert!(fleet.take(1).is_ok());
+}
+
+#[test]
+fn without_the_ledger_nothing_is_called_and_what_waits_says_so() {
+    let mut fleet = Replicas::new("100/min", 1);
+    fleet.ask(0, 1);
+    assert_eq!(fleet.take(0), Ok(address(1)));
+    fleet.cut = true;
+    assert!(fleet.ask(0, 2).hopeful, "nobody knows yet");
+    assert!(fleet.take(0).is_err());
+    fleet.clock.advance(MS(1_500));
+    assert!(matches!(fleet.says(0, 3), Answer::Throttled { reason: Reason::Quota, .. }));
+    assert!(!fleet.ask(0, 4).hopeful);
+    for _ in 0..100 {
+        fleet.clock.advance(MS(200));
+        assert!(fleet.take(0).is_err());
+    }
+    fleet.cut = false;
+    for _ in 0..100 {
+        fleet.clock.advance(MS(200));
+        if fleet.take(0).is_ok() {
+            return;
+        }
+    }
+    panic!("it does not come back");
+}
+
+#[test]
+fn a_lease_that_was_not_used_in_time_is_given_back() {
+    let mut fleet = Replicas::new("4/min", 2);
+    for n in 0..4 {
+        fleet.ask(0, n);
+    }
+    let now = fleet.now();
+    assert!(fleet.boards[0].0.peek(0, now.monotonic, now.wall_ms).is_err());
+    fleet.exchange();
+    // It sleeps through the life of its lease.
+    fleet.clock.advance(MS(5_100));
+    assert!(fleet.take(0).is_err(), "too old to be used");
+    fleet.exchange();
+    fleet.ask(1, 50);
+    assert_eq!(fleet.take(1), Ok(address(50)), "and nobody had to wait for its end");
+}
+
+#[test]
+fn who_leaves_gives_back_what_it_holds() {
+    let mut fleet = Replicas::new("1/min", 2);
+    fleet.ask(0, 1);
+    let now = fleet.now();
+    assert!(fleet.boards[0].0.peek(0, now.monotonic, now.wall_ms).is_err());
+    fleet.exchange();
+    fleet.ask(1, 2);
+    assert!(fleet.take(1).is_err());
+    fleet.boards[0].0.leave(now);
+    fleet.exchange();
+    fleet.clock.advance(MS(100));
+    assert_eq!(fleet.take(1), Ok(address(2)));
+}

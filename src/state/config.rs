@@ -1,0 +1,30 @@
+//! Configuration of the state.
+
+/// Where state is kept that outlives a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Store {
+    /// On topics, shared by all replicas of a group.
+    Kafka,
+}
+
+/// Where and under which names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Where.
+    pub store: Store,
+    /// Topics are named `<prefix>.ledger` and the like.
+    pub prefix: String,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { store: Store::Kafka, prefix: "siem.events.sidelight".to_owned() }
+    }
+}
+
+impl Config {
+    /// Name of the topic of the budgets.
+    pub fn ledger_topic(&self) -> String {
+        format!("{}.ledger", self.prefix)
+    }
+}
