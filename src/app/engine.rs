@@ -15,7 +15,7 @@ use crate::{
     enrich::{Dice, Parts, Setup},
     extract::Extractor,
     gate::Gate,
-    model::{Reason, SharedClock},
+    model::SharedClock,
     pipeline::{Blocks, Pipeline},
     provider::{self, Breaker},
     telemetry::Metrics,
@@ -83,10 +83,9 @@ impl Engine {
                 None => Budget::new(quota, pace, reserve, Arc::clone(&clock)),
                 Some(fleet) => Budget::in_ledger(fleet.clone(), provider.id().as_str(), quota, pace, reserve),
             };
-            let closed = (config.gate.default_tlp > settings.max_tlp).then_some(Reason::Tlp);
             let dice = Mutex::new(Dice::new(seed.wrapping_add(index as u64)));
             let breaker = Breaker::new(Arc::clone(&clock), Box::new(move || dice.lock().share()));
-            Setup { provider, budget, breaker, max_in_flight: settings.max_in_flight, closed }
+            Setup { provider, budget, breaker, max_in_flight: settings.max_in_flight, max_tlp: settings.max_tlp }
         });
         let enrich = Parts {
             config: config.enrich.clone(),

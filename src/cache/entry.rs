@@ -10,7 +10,7 @@ use moka::Expiry;
 use crate::{
     annotate::Fragment,
     cache::{Config, time_to_live},
-    model::{Assessment, Indicator, SharedClock, VerdictKind},
+    model::{Answer, Assessment, FailReason, Indicator, ProviderId, Reason, SharedClock, VerdictKind},
 };
 
 /// An assessment with its rendered fragment and the end of life of each of its sources. Immutable.
@@ -23,6 +23,8 @@ pub struct Entry {
     fresh_until: Duration,
     /// Whether any provider knows the indicator; kept here so that the hot path need not look at the sources.
     known: bool,
+    /// Whether any provider was not asked for a reason that need not hold for the next event; kept here likewise.
+    withheld: bool,
 }
 
 impl Entry {
@@ -33,7 +35,8 @@ impl Entry {
         let known = assessment
             .verdicts()
             .any(|source| source.answer.verdict().is_some_and(|verdict| verdict.kind != VerdictKind::NotFound));
-        Self { assessment, fragment, expires, fresh_until, known }
+        let withheld = assessment.sources.iter().any(|source| is_withheld(&source.answer));
+        Self { assessment, fragment, expires, fresh_until, known, withheld }
     }
 
     /// Renders an assessment whose answers were all given at `now`.
@@ -71,6 +74,12 @@ impl Entry {
         self.known
     }
 
+    /// Providers that were not asked because of a marking or because they were switched off: neither need hold any more.
+    pub fn withheld(&self) -> impl Iterator<Item = ProviderId> {
+        let sources = if self.withheld { self.assessment.sources.as_slice() } else { &[] };
+        sources.iter().filter(|source| is_withheld(&source.answer)).map(|source| source.provider)
+    }
+
     /// Whether any provider has answered.
     pub fn has_verdict(&self) -> bool {
         self.assessment.verdicts().next().is_some()
@@ -96,6 +105,15 @@ impl Entry {
             source.stale = source.stale || (*expires <= now && source.answer.verdict().is_some());
         }
         Self::new(indicator, assessment, self.expires.clone())
+    }
+}
+
+/// Answers that live until something else changes than time.
+fn is_withheld(answer: &Answer) -> bool {
+    match answer {
+        Answer::Skipped { reason } => matches!(reason, Reason::Tlp | Reason::Disabled),
+        Answer::Failed { reason, .. } => matches!(reason, FailReason::Unauthorized | FailReason::Retired),
+        Answer::Verdict(_) | Answer::Throttled { .. } | Answer::Pending { .. } => false,
     }
 }
 

@@ -118,7 +118,8 @@ fn ask(value: &str, engine: &Engine, enricher: &Enricher, found: &mut Vec<Found>
         } else {
             let mut buffer = String::new();
             let subject = gate.subject(indicator.borrowed(), &mut buffer).to_owned();
-            let sighting = Sighting { role: Role::Destination, urgency: Urgency::Urgent };
+            let sighting =
+                Sighting { role: Role::Destination, urgency: Urgency::Urgent, tlp: gate.tlp(extraction.marking()) };
             let asked = enricher.ask(&subject, None, sighting, None);
             found.push(Found::Asked(indicator, subject, asked.entry, asked.hopeful));
         }

@@ -15,13 +15,14 @@ use crate::{
     enrich::{
         Asked, Notice, Parts,
         desk::{Desk, Dice, Idle, pause_after_refusals, retry_after},
+        door::Doors,
         fleet::Member,
         flight::{Flight, Slot, SlotState},
         known::verdict_of,
         queue::Place,
         worth::{Sighting, often, worth},
     },
-    model::{Answer, FailReason, Indicator, Reason, Verdict},
+    model::{Answer, FailReason, Indicator, Reason, Tlp, Verdict},
     provider::{Effect, LookupError},
     score,
 };
@@ -58,6 +59,7 @@ pub(super) enum Finished {
 
 pub(super) struct Board {
     pub(super) desks: Vec<Desk>,
+    doors: Doors,
     pub(super) flights: HashMap<Indicator, Flight, foldhash::fast::RandomState>,
     /// All flights by place; the last is the one that is worth least.
     ranks: BTreeMap<Place, Indicator>,
@@ -77,8 +79,10 @@ pub(super) struct Board {
 
 impl Board {
     pub(super) fn new(parts: Parts) -> Self {
+        let desks: Vec<Desk> = parts.providers.into_iter().map(Desk::new).collect();
         Self {
-            desks: parts.providers.into_iter().map(Desk::new).collect(),
+            doors: Doors::new(desks.iter().map(|desk| Arc::clone(&desk.door))),
+            desks,
             flights: HashMap::default(),
             ranks: BTreeMap::new(),
             seq: 0,
@@ -120,6 +124,7 @@ impl Board {
         wall_ms: i64,
     ) -> Asked {
         let bit = listener.filter(|index| *index < 64).map_or(0, |index| 1u64 << index);
+        self.admit(asked, sighting.tlp, now);
         if let Some(entry) = self.snapshot(asked, now, wall_ms) {
             self.sighted_again(asked, sighting, now);
             let (desks, deadline) = (&self.desks, self.deadline);
@@ -131,10 +136,39 @@ impl Board {
             });
             return Asked { entry, hopeful, open: true, joined: true };
         }
+        let mut prior = prior;
+        let fresh;
         if let Hit::Fresh(entry) = self.cache.get(asked.borrowed(), now) {
-            return Asked { entry, hopeful: false, open: false, joined: false };
+            if self.doors().would_open(&entry, sighting.tlp) {
+                fresh = entry;
+                prior = Some(&fresh);
+            } else {
+                return Asked { entry, hopeful: false, open: false, joined: false };
+            }
         }
         self.take_off(asked.clone(), prior, sighting, bit, now, wall_ms)
+    }
+
+    /// The doors of all desks.
+    pub(super) fn doors(&self) -> Doors {
+        self.doors.clone()
+    }
+
+    /// A flight that began with an event of a stricter marking takes in the providers to which this event's may go.
+    fn admit(&mut self, indicator: &Indicator, marking: Tlp, now: Duration) {
+        let deadline = self.deadline;
+        let Some(flight) = self.flights.get_mut(indicator) else { return };
+        for slot in &mut flight.slots {
+            let kept_back = matches!(slot.state, SlotState::Over { answer: Answer::Skipped { reason: Reason::Tlp } });
+            let Some(desk) = self.desks.get_mut(slot.provider).filter(|_| kept_back) else { continue };
+            if desk.door.refusal(marking).is_none() {
+                slot.state = SlotState::Waiting { not_before: now, attempts: 0, last: None };
+                flight.hopeful |= desk.is_hopeful(now, deadline);
+                desk.queue.push(flight.place, indicator.clone(), now, now);
+                flight.snapshot = None;
+                self.effects.wake |= 1 << slot.provider;
+            }
+        }
     }
 
     /// A waiting indicator moves up when it is seen in a better place, or often.
@@ -171,7 +205,7 @@ impl Board {
         let points = worth(indicator.kind, sighting);
         let place = Place::new(points, self.seq);
         self.seq += 1;
-        let slots = self.slots(&indicator, prior, now);
+        let slots = self.slots(&indicator, prior, sighting.tlp, now);
         let mut flight =
             Flight { slots, place, points, sightings: 1, listeners, started: now, hopeful: false, snapshot: None };
         if !flight.is_open() {
@@ -206,12 +240,12 @@ impl Board {
         Asked { entry, hopeful, open: true, joined: false }
     }
 
-    fn slots(&self, indicator: &Indicator, prior: Option<&Entry>, now: Duration) -> Vec<Slot> {
+    fn slots(&self, indicator: &Indicator, prior: Option<&Entry>, marking: Tlp, now: Duration) -> Vec<Slot> {
         let responsible = self.desks.iter().enumerate().filter(|(_, desk)| desk.provider.supports(indicator.kind));
         responsible
             .map(|(provider, desk)| {
                 let known = prior.and_then(|entry| verdict_of(entry, desk));
-                match (known, desk.closed) {
+                match (known, desk.door.refusal(marking)) {
                     (Some((verdict, expires)), _) if expires > now => {
                         Slot { provider, state: SlotState::Answered { verdict, expires }, old: None }
                     }
@@ -383,6 +417,7 @@ impl Board {
     fn close(&mut self, provider: usize, reason: Reason, now: Duration, wall_ms: i64) {
         let Some(desk) = self.desks.get_mut(provider) else { return };
         desk.closed = Some(reason);
+        desk.door.set_open(false);
         for indicator in desk.queue.drain() {
             if let Some(flight) = self.flights.get_mut(&indicator) {
                 if let Some(slot) = flight.slot(provider) {

@@ -4,8 +4,8 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use crate::{
     budget::{Budget, Span, Urgency},
-    enrich::{fleet::LeaseDesk, flight::Blocked, queue::Queue},
-    model::{ProviderId, Reason},
+    enrich::{door::Door, fleet::LeaseDesk, flight::Blocked, queue::Queue},
+    model::{ProviderId, Reason, Tlp},
     provider::{Breaker, Provider},
 };
 
@@ -19,8 +19,8 @@ pub struct Setup {
     pub breaker: Breaker,
     /// Calls at the same time.
     pub max_in_flight: usize,
-    /// Set when it must not be asked at all: its reason goes to every annotation.
-    pub closed: Option<Reason>,
+    /// Indicators of events marked above this are not sent to it.
+    pub max_tlp: Tlp,
 }
 
 impl fmt::Debug for Setup {
@@ -64,6 +64,7 @@ pub(super) struct Desk {
     pub(super) budget: Budget,
     pub(super) breaker: Breaker,
     pub(super) queue: Queue,
+    pub(super) door: Arc<Door>,
     /// It is not asked at all, for this reason.
     pub(super) closed: Option<Reason>,
     pub(super) paused_until: Duration,
@@ -83,17 +84,19 @@ pub(super) struct Desk {
 
 impl Desk {
     pub(super) fn new(setup: Setup) -> Self {
+        let id = setup.provider.id();
         let shortest = setup.budget.snapshot().first().map(|window| window.span);
         let window = shortest.and_then(Span::sliding).unwrap_or(Duration::from_secs(3_600));
         let lease = setup.budget.ledger_terms().map(|_| LeaseDesk::new(setup.provider.id(), window));
         Self {
             window,
-            id: setup.provider.id(),
+            id,
             provider: setup.provider,
             budget: setup.budget,
             breaker: setup.breaker,
             queue: Queue::default(),
-            closed: setup.closed,
+            door: Arc::new(Door::new(id, setup.max_tlp, true)),
+            closed: None,
             paused_until: Duration::ZERO,
             refusals: 0,
             in_flight: 0,

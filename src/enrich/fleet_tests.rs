@@ -55,7 +55,7 @@ impl Replicas {
             budget: Budget::in_ledger(fleet.clone(), "virustotal", self.quota.parse().expect("a quota"), None, 0.0),
             breaker: Breaker::new(Arc::clone(&shared), Box::new(|| 0.0)),
             max_in_flight: 8,
-            closed: None,
+            max_tlp: crate::model::Tlp::Green,
         };
         let parts = Parts {
             providers: vec![setup],
@@ -104,7 +104,7 @@ impl Replicas {
 
     fn ask(&mut self, replica: usize, n: u8) -> Asked {
         let now = self.now();
-        let sighting = Sighting { role: Role::Destination, urgency: Urgency::Ordinary };
+        let sighting = Sighting { role: Role::Destination, urgency: Urgency::Ordinary, tlp: crate::model::Tlp::Clear };
         self.boards[replica].0.ask(&address(n), None, sighting, Some(3), now.monotonic, now.wall_ms)
     }
 

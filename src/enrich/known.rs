@@ -47,9 +47,18 @@ impl Board {
             };
             let answer = slot.state.answer(now, wall_ms, blocked);
             let lives = time_to_live(&answer, &self.cache_config);
+            // An expired answer that is shown in place of one that is not to be asked for does not take its life.
+            let shown = match answer {
+                Answer::Skipped { reason: Reason::Tlp } => Some(Duration::ZERO),
+                Answer::Verdict(_)
+                | Answer::Throttled { .. }
+                | Answer::Failed { .. }
+                | Answer::Pending { .. }
+                | Answer::Skipped { .. } => lives.or(Some(self.cache_config.ttl_failed)),
+            };
             let (answer, stale, end) = match (&slot.old, &slot.state, answer) {
                 (_, SlotState::Answered { expires, .. }, answer) => (answer, false, *expires),
-                (Some(old), _, _) => (Answer::Verdict(old.clone()), true, end_of(now, lives)),
+                (Some(old), _, _) => (Answer::Verdict(old.clone()), true, end_of(now, shown)),
                 (None, _, answer) => (answer, false, end_of(now, lives)),
             };
             sources.push(Source { provider: desk.id, answer, stale });

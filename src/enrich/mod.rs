@@ -18,6 +18,7 @@ mod board;
 mod config;
 mod desk;
 mod dispatch;
+mod door;
 mod fleet;
 #[cfg(test)]
 mod fleet_tests;
@@ -51,7 +52,7 @@ pub use worth::{Sighting, worth};
 use crate::{
     budget::Fleet,
     cache::{Cache, Entry},
-    model::{Indicator, IndicatorKind, Reason, SharedClock},
+    model::{Indicator, IndicatorKind, Reason, SharedClock, Tlp},
     provider::Provider,
     score,
     state::Log,
@@ -147,6 +148,7 @@ struct Shared {
     /// One for each provider, then the global one.
     slots: Vec<Arc<Semaphore>>,
     all_slots: Arc<Semaphore>,
+    doors: door::Doors,
     listeners: Vec<Arc<dyn Listener>>,
     clock: SharedClock,
     metrics: Metrics,
@@ -180,11 +182,14 @@ impl Enricher {
         let wake = clients.iter().map(|_| Notify::new()).collect();
         let (clock, metrics) = (Arc::clone(&parts.clock), parts.metrics.clone());
         let quiet = quiet::Quiet::new(&clock);
-        let board = Mutex::new(Board::new(parts));
+        let board = Board::new(parts);
+        let doors = board.doors();
+        let board = Mutex::new(board);
         let (ledger, unwritten) = (OnceLock::new(), Arc::default());
         Self {
             shared: Arc::new(Shared {
                 board,
+                doors,
                 clients,
                 wake,
                 slots,
@@ -230,6 +235,12 @@ impl Enricher {
         };
         self.shared.apply(effects);
         asked
+    }
+
+    /// Whether a fresh entry has to be completed for an event of this marking: a provider that was not to be asked when the entry was made,
+    /// because of the marking of another event or because it was switched off, may be asked now. No lock.
+    pub fn would_add(&self, entry: &Entry, marking: Tlp) -> bool {
+        self.shared.doors.would_open(entry, marking)
     }
 
     /// What is known of a flight right now; `None` when there is no flight for it.

@@ -6,7 +6,9 @@ use super::{board::Finished, desk::Idle, *};
 use crate::{
     budget::{Budget, Urgency},
     cache::Hit,
-    model::{Answer, Clock as _, Evidence, FailReason, ManualClock, ProviderId, Role, Status, Verdict, VerdictKind},
+    model::{
+        Answer, Clock as _, Evidence, FailReason, ManualClock, ProviderId, Role, Status, Tlp, Verdict, VerdictKind,
+    },
     provider::{BoxFuture, Breaker, LookupError},
 };
 
@@ -30,6 +32,8 @@ struct Bench {
     clock: Arc<ManualClock>,
     board: Board,
     cache: Cache,
+    /// Of the events that ask.
+    marking: Tlp,
 }
 
 impl Bench {
@@ -43,7 +47,7 @@ impl Bench {
             budget: Budget::new(quota.parse().expect("a quota"), None, 0.0, Arc::clone(&shared)),
             breaker: Breaker::new(Arc::clone(&shared), Box::new(|| 0.0)),
             max_in_flight: 100_000,
-            closed: None,
+            max_tlp: if name == "virustotal" { Tlp::Green } else { Tlp::Amber },
         };
         let parts = Parts {
             config: Config { max_waiting, ..Config::default() },
@@ -54,7 +58,7 @@ impl Bench {
             seed: 1,
             ..Parts::none(&cache, &shared, &Metrics::new())
         };
-        Self { board: Board::new(parts), clock, cache }
+        Self { board: Board::new(parts), clock, cache, marking: Tlp::Clear }
     }
 
     fn now(&self) -> (Duration, i64) {
@@ -63,7 +67,7 @@ impl Bench {
 
     fn ask_as(&mut self, n: u8, role: Role, urgency: Urgency) -> Asked {
         let (now, wall) = self.now();
-        self.board.ask(&address(n), None, Sighting { role, urgency }, Some(3), now, wall)
+        self.board.ask(&address(n), None, Sighting { role, urgency, tlp: self.marking }, Some(3), now, wall)
     }
 
     fn ask(&mut self, n: u8) -> Asked {
@@ -296,7 +300,7 @@ fn an_expired_answer_is_shown_while_it_is_refreshed_and_survives_a_failure() {
     bench.clock.advance(25 * 3_600 * SECOND);
     let (now, wall) = bench.now();
     let Hit::Stale(prior) = bench.cache.get(address(1).borrowed(), now) else { panic!("expired, still shown") };
-    let sighting = Sighting { role: Role::Destination, urgency: Urgency::Ordinary };
+    let sighting = Sighting { role: Role::Destination, urgency: Urgency::Ordinary, tlp: Tlp::Clear };
     let asked = bench.board.ask(&address(1), Some(&prior), sighting, Some(0), now, wall);
     assert_eq!(asked.entry.assessment().status, Status::Complete);
     assert!(asked.entry.assessment().sources.iter().all(|source| source.stale));
@@ -317,5 +321,98 @@ fn what_can_still_come_is_given_up_with_a_reason() {
     assert_eq!(over.assessment().status, Status::Skipped);
     for source in &over.assessment().sources {
         assert_eq!(source.answer, Answer::Skipped { reason: Reason::Expired });
+    }
+}
+
+#[test]
+fn a_marking_keeps_an_indicator_from_those_who_must_not_see_it() {
+    let mut bench = Bench::new("1000/min", 100);
+    bench.marking = Tlp::Red;
+    let asked = bench.ask(1);
+    assert!(!asked.open && !asked.hopeful);
+    assert_eq!(asked.entry.assessment().status, Status::Skipped);
+    for source in &asked.entry.assessment().sources {
+        assert_eq!(source.answer, Answer::Skipped { reason: Reason::Tlp });
+    }
+    for provider in 0..2 {
+        assert_eq!(bench.take(provider), Err(Idle::UntilWoken));
+    }
+    bench.marking = Tlp::Amber;
+    let asked = bench.ask(2);
+    assert_eq!(answers(&asked.entry), ["skipped", "pending"]);
+    bench.take(1).expect("a call");
+    assert_eq!(bench.take(0), Err(Idle::UntilWoken));
+    bench.finish(1, 2, clean());
+    let notices = bench.notices();
+    assert_eq!(answers(&notices[0].1.entry), ["skipped", "clean"]);
+    assert_eq!(notices[0].1.entry.assessment().status, Status::Partial);
+}
+
+#[test]
+fn what_one_marking_kept_back_is_asked_under_a_laxer_one_and_shown_to_all() {
+    let mut bench = Bench::new("1000/min", 100);
+    bench.marking = Tlp::Red;
+    bench.ask(1);
+    let fresh = |bench: &Bench| match bench.cache.get(address(1).borrowed(), bench.clock.monotonic()) {
+        Hit::Fresh(entry) => entry,
+        Hit::Stale(_) | Hit::Miss => panic!("not fresh"),
+    };
+    // Another red event is answered by the cache; a clear one is not.
+    assert!(!bench.board.doors().would_open(&fresh(&bench), Tlp::Red));
+    assert!(bench.board.doors().would_open(&fresh(&bench), Tlp::Clear));
+    bench.marking = Tlp::Amber;
+    assert_eq!(answers(&bench.ask(1).entry), ["skipped", "pending"]);
+    bench.take(1).expect("a call");
+    // A laxer event joins while the call is under way.
+    bench.marking = Tlp::Clear;
+    let asked = bench.ask(1);
+    assert!(asked.joined && asked.hopeful);
+    assert_eq!(answers(&asked.entry), ["pending", "pending"]);
+    bench.finish(1, 1, clean());
+    bench.take(0).expect("a call");
+    bench.finish(0, 1, clean());
+    assert_eq!(fresh(&bench).assessment().status, Status::Complete);
+    // What is known may be shown whatever the marking, and one call was paid for at each provider.
+    bench.marking = Tlp::Red;
+    let asked = bench.ask(1);
+    assert!(!asked.open);
+    assert_eq!(answers(&asked.entry), ["clean", "clean"]);
+    assert_eq!(bench.board.status(bench.now().0, 0).iter().map(|status| status.calls).collect::<Vec<_>>(), [1, 1]);
+}
+
+#[test]
+fn an_answer_in_the_cache_is_completed_and_not_paid_for_again() {
+    let mut bench = Bench::new("1000/min", 100);
+    bench.marking = Tlp::Amber;
+    bench.ask(1);
+    bench.take(1).expect("a call");
+    bench.finish(1, 1, clean());
+    bench.marking = Tlp::Green;
+    assert_eq!(answers(&bench.ask(1).entry), ["pending", "clean"]);
+    assert_eq!(bench.take(1), Err(Idle::UntilWoken), "its answer is still good");
+    bench.take(0).expect("a call");
+    bench.finish(0, 1, clean());
+    assert!(!bench.ask(1).open);
+}
+
+#[test]
+fn an_expired_answer_under_a_strict_marking_is_refreshed_by_the_next_lax_event() {
+    let mut bench = Bench::new("1000/min", 100);
+    bench.ask(1);
+    for provider in 0..2 {
+        bench.take(provider).expect("a call");
+        bench.finish(provider, 1, clean());
+    }
+    bench.clock.advance(25 * 3_600 * SECOND);
+    let prior = |bench: &Bench| match bench.cache.get(address(1).borrowed(), bench.clock.monotonic()) {
+        Hit::Stale(entry) => entry,
+        Hit::Fresh(_) | Hit::Miss => panic!("not stale"),
+    };
+    for (marking, open) in [(Tlp::Red, false), (Tlp::Clear, true)] {
+        let (entry, (now, wall)) = (prior(&bench), bench.now());
+        let sighting = Sighting { role: Role::Destination, urgency: Urgency::Ordinary, tlp: marking };
+        let asked = bench.board.ask(&address(1), Some(&entry), sighting, None, now, wall);
+        assert_eq!(asked.open, open, "{marking:?}");
+        assert_eq!(answers(&asked.entry), ["clean", "clean"], "expired but good, whatever the marking");
     }
 }

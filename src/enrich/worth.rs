@@ -11,7 +11,7 @@
 
 use crate::{
     budget::Urgency,
-    model::{IndicatorKind, Role},
+    model::{IndicatorKind, Role, Tlp},
 };
 
 /// What is known of the event that shows an indicator.
@@ -21,6 +21,8 @@ pub struct Sighting {
     pub role: Role,
     /// How urgent the event is.
     pub urgency: Urgency,
+    /// The event's marking.
+    pub tlp: Tlp,
 }
 
 /// Points of an indicator of this kind in this sighting.
@@ -70,7 +72,7 @@ mod tests {
 
     #[test]
     fn each_part_counts_in_its_direction() {
-        let points = |kind, role, urgency| worth(kind, Sighting { role, urgency });
+        let points = |kind, role, urgency| worth(kind, Sighting { role, urgency, tlp: Tlp::Clear });
         let base = points(IndicatorKind::Ipv4, Role::Freetext, Urgency::Ordinary);
         assert!(points(IndicatorKind::Ipv4, Role::Freetext, Urgency::Urgent) > base);
         assert!(points(IndicatorKind::Ipv4, Role::Destination, Urgency::Ordinary) > base);

@@ -6,7 +6,7 @@ use std::{hash::BuildHasher, ops::Range};
 
 use crate::{
     event::Outline,
-    model::{IndicatorKind, IndicatorRef, Role},
+    model::{IndicatorKind, IndicatorRef, Marking, Role},
 };
 
 /// Fields that are kept for one indicator; an indicator in more fields than this has the first ones.
@@ -17,6 +17,7 @@ const NONE: u32 = u32::MAX;
 #[derive(Clone, Debug, Default)]
 pub struct Extraction {
     outline: Outline,
+    marking: Marking,
     truncated: bool,
     /// Canonical values and field paths.
     text: String,
@@ -102,6 +103,11 @@ impl Extraction {
         &self.outline
     }
 
+    /// What the event says of its marking. Looked for only in events with an indicator.
+    pub fn marking(&self) -> Marking {
+        self.marking
+    }
+
     /// Whether indicators were left out because there were more than `max_per_event`.
     pub fn truncated(&self) -> bool {
         self.truncated
@@ -152,6 +158,10 @@ impl Extraction {
             + self.outline.ours.capacity() * size_of::<Range<usize>>()
     }
 
+    pub(super) fn set_marking(&mut self, marking: Marking) {
+        self.marking = marking;
+    }
+
     pub(super) fn outline_mut(&mut self) -> &mut Outline {
         &mut self.outline
     }
@@ -161,6 +171,7 @@ impl Extraction {
         if !self.entries.is_empty() {
             self.slots.fill(0);
         }
+        self.marking = Marking::default();
         self.truncated = false;
         self.text.clear();
         self.entries.clear();

@@ -12,6 +12,7 @@ mod email;
 mod extraction;
 mod field;
 mod hash;
+mod marking;
 pub(crate) mod name;
 mod refang;
 mod rules;
@@ -69,6 +70,11 @@ impl Extractor {
             let mut collector = Collector::new(self, out, scratch);
             event::walk(payload, walk, &mut outline, &mut collector);
             *out.outline_mut() = outline;
+            if !out.is_empty() {
+                let outline = out.outline();
+                let found = marking::of(payload, outline.format == event::Format::JsonObject, &outline.ours);
+                out.set_marking(found);
+            }
         });
     }
 

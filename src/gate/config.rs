@@ -2,34 +2,7 @@
 
 use ipnet::IpNet;
 
-/// Traffic Light Protocol 2.0 markings, least to most confidential.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Tlp {
-    /// No limit on disclosure.
-    Clear,
-    /// The community.
-    Green,
-    /// The organisation and its clients.
-    Amber,
-    /// The organisation alone.
-    AmberStrict,
-    /// Named recipients alone.
-    Red,
-}
-
-impl Tlp {
-    /// The marking of that name: `clear`, `green`, `amber`, `amber+strict`, `red`, in any case; `white` is `clear`.
-    pub fn parse(name: &str) -> Option<Self> {
-        match name.to_ascii_lowercase().as_str() {
-            "clear" | "white" => Some(Self::Clear),
-            "green" => Some(Self::Green),
-            "amber" => Some(Self::Amber),
-            "amber+strict" => Some(Self::AmberStrict),
-            "red" => Some(Self::Red),
-            _ => None,
-        }
-    }
-}
+use crate::model::Tlp;
 
 /// What happens to userinfo, query and fragment of a URL before it is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -13,10 +13,11 @@ use ipnet::IpNet;
 
 use crate::{
     extract::name::{Suffix, is_under, suffix},
-    model::{IndicatorKind, IndicatorRef},
+    model::{IndicatorKind, IndicatorRef, Marking},
 };
 
-pub use config::{Config, Tlp, UrlQuery};
+pub use crate::model::Tlp;
+pub use config::{Config, UrlQuery};
 pub use networks::special as special_purpose;
 
 /// Why an indicator is not looked up anywhere.
@@ -86,6 +87,7 @@ pub struct Gate {
     networks: Vec<IpNet>,
     domains: Vec<String>,
     url_query: UrlQuery,
+    default_tlp: Tlp,
 }
 
 impl Gate {
@@ -96,6 +98,7 @@ impl Gate {
             networks: config.own_networks.clone(),
             domains: config.own_domains.iter().map(clean).filter(|domain| !domain.is_empty()).collect(),
             url_query: config.url_query,
+            default_tlp: config.default_tlp,
         }
     }
 
@@ -120,6 +123,11 @@ impl Gate {
             | IndicatorKind::Sha512
             | IndicatorKind::Cve => None,
         }
+    }
+
+    /// The marking that holds for an event.
+    pub fn tlp(&self, marking: Marking) -> Tlp {
+        marking.or(self.default_tlp)
     }
 
     /// What may leave the organisation of a value that passed, and the key under which its assessment is cached: URLs lose

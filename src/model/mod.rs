@@ -8,9 +8,11 @@ mod clock;
 mod indicator;
 mod record;
 mod source;
+mod tlp;
 
 pub use assessment::{Assessment, Disposition, Queue, Status};
 pub use clock::{Clock, ManualClock, SharedClock, SystemClock};
 pub use indicator::{Indicator, IndicatorKind, IndicatorRef, Role};
 pub use record::{Header, Origin, Record};
 pub use source::{Answer, Evidence, Fact, FailReason, ProviderId, Reason, Source, Verdict, VerdictKind};
+pub use tlp::{Marking, Tlp};

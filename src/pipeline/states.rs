@@ -9,7 +9,7 @@ use crate::{
     enrich::{Enricher, Sighting},
     extract::{Extraction, Sighted},
     gate::{Gate, Suppression},
-    model::{Indicator, IndicatorKind, Status},
+    model::{Indicator, IndicatorKind, Status, Tlp},
     pipeline::meter::Meter,
 };
 
@@ -70,13 +70,14 @@ impl Lookup {
     /// What is known of every indicator of an event, parallel to the extraction. Clears `known` first.
     pub(super) fn states(&mut self, extraction: &Extraction, now: Duration, meter: &mut Meter, known: &mut Vec<Known>) {
         known.clear();
+        let marking = self.gate.tlp(extraction.marking());
         for sighted in extraction.iter() {
             meter.extracted(sighted.kind, sighted.role);
-            known.push(self.state(sighted, now, meter));
+            known.push(self.state(sighted, marking, now, meter));
         }
     }
 
-    fn state(&mut self, sighted: Sighted<'_>, now: Duration, meter: &mut Meter) -> Known {
+    fn state(&mut self, sighted: Sighted<'_>, marking: Tlp, now: Duration, meter: &mut Meter) -> Known {
         let indicator = sighted.indicator();
         let reason = self.gate.suppression(indicator).or_else(|| {
             let asked = self.responsible.get(sighted.kind.index()).copied().unwrap_or(false);
@@ -88,6 +89,8 @@ impl Lookup {
         }
         let subject = self.gate.subject(indicator, &mut self.buffer);
         let (prior, stale) = match self.cache.get(subject, now) {
+            // What another event's marking kept from a provider is asked for now.
+            Hit::Fresh(entry) if self.enricher.would_add(&entry, marking) => (Some(entry), false),
             Hit::Fresh(entry) => {
                 meter.cache_hit(&entry);
                 return Known::Settled(entry);
@@ -95,7 +98,7 @@ impl Lookup {
             Hit::Stale(entry) => (Some(entry), true),
             Hit::Miss => (None, false),
         };
-        let sighting = Sighting { role: sighted.role, urgency: Urgency::Ordinary };
+        let sighting = Sighting { role: sighted.role, urgency: Urgency::Ordinary, tlp: marking };
         let subject = subject.to_owned();
         let asked = self.enricher.ask(&subject, prior.as_deref(), sighting, Some(self.listener));
         meter.cache_miss(stale, asked.joined);

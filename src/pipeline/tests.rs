@@ -132,7 +132,7 @@ impl Rig {
             budget: Budget::new(plan.quota.parse().expect("a quota"), None, 0.0, Arc::clone(&shared)),
             breaker: Breaker::new(Arc::clone(&shared), Box::new(|| 0.0)),
             max_in_flight: 1_000,
-            closed: None,
+            max_tlp: crate::model::Tlp::Green,
         };
         let late_for = 3_600 * SECOND;
         let parts = Parts {

@@ -8,6 +8,7 @@ mod e2e_cli;
 mod e2e_crash;
 mod e2e_enrich;
 mod e2e_fleet;
+mod e2e_gate;
 mod e2e_late;
 mod e2e_secrets;
 mod e2e_stream;
