@@ -107,7 +107,7 @@ impl App {
         let following = fleet::join(&kafka, &config, &enricher, &engine, &stop)?;
         let running = pipeline.spawn(Arc::clone(&sink) as Arc<dyn crate::pipeline::Sink>)?;
         let gauge = running.gauge();
-        let source = kafka.source(Box::new(running.intake()))?;
+        let source = kafka.source_before(&sink, Box::new(running.intake()))?;
         let report =
             Report::new(&config, &engine, enricher.clone(), gauge.clone(), Some(source.status()), stop.clone());
         stage.set(report.clone());
@@ -127,7 +127,8 @@ impl App {
         source.stop();
         let ended = source.join();
         let left = within.saturating_sub(engine.clock.monotonic().saturating_sub(begun));
-        let clean = running.drain(left) && sink.flush(left.max(Duration::from_millis(100))) == 0;
+        let clean = running.drain(left);
+        let clean = sink.end(left.max(Duration::from_millis(100))) && clean;
         fleet::leave(&enricher, &engine, left);
         drop(following);
         let text = gauge.failure().or(failed);

@@ -30,6 +30,8 @@ pub struct Options {
     pub partitions: i32,
     /// Distinct values of each kind in circulation.
     pub values: usize,
+    /// What the pipeline promises.
+    pub guarantee: crate::kafka::Guarantee,
     /// Threads of the pipeline; `None`: as the daemon chooses.
     pub shards: Option<usize>,
     /// librdkafka properties, for the pass-through and the pipeline alike.
@@ -75,6 +77,8 @@ pub struct Outcome {
     pub by_status: std::collections::BTreeMap<&'static str, u64>,
     /// Calls of the simulated providers.
     pub provider_calls: u64,
+    /// What the pipeline promised.
+    pub guarantee: &'static str,
     /// What the records went through.
     pub broker: String,
 }

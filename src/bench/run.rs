@@ -134,6 +134,8 @@ fn configure(
     }
     let mut config = config::parse("bench.toml", &text, &FixedEnvironment::new([("KEY", "bench")]))?.config;
     config.kafka.properties.clone_from(&options.properties);
+    config.kafka.guarantee = options.guarantee;
+    config.pipeline.exactly_once = options.guarantee == crate::kafka::Guarantee::ExactlyOnce;
     config.kafka.probe_limits = options.brokers.is_some();
     if let Some(shards) = options.shards {
         config.pipeline.shards = shards;
@@ -164,16 +166,17 @@ fn measure(
     tell("annotating");
     let kafka = Kafka::connect(config.kafka.clone(), Arc::clone(clock))?;
     let sink = kafka.sink(pipeline.delivered())?;
-    let running = pipeline.spawn(sink as Arc<dyn Sink>)?;
+    let running = pipeline.spawn(Arc::clone(&sink) as Arc<dyn Sink>)?;
     let gauge = running.gauge();
-    let source = kafka.source(Box::new(running.intake()))?;
+    let source = kafka.source_before(&sink, Box::new(running.intake()))?;
     let consumed = || engine.metrics.summary().consumed;
     let end = Instant::now() + PATIENCE;
     while consumed() == 0 && Instant::now() < end {
         std::thread::sleep(Duration::from_millis(1));
     }
     let (begun, before) = (Instant::now(), cpu::seconds());
-    while consumed() < options.events || gauge.moving().records > 0 {
+    let over = || consumed() >= options.events && gauge.moving().records == 0;
+    while !over() {
         if Instant::now() > end || source.is_finished() || gauge.failure().is_some() {
             let reason = gauge.failure().unwrap_or_else(|| "the pipeline did not finish".to_owned());
             return Err(BenchError::Stuck(reason));
@@ -197,6 +200,7 @@ fn measure(
         ratio: annotated.events_per_second / pass.events_per_second,
         by_status: summary.produced,
         provider_calls: 0,
+        guarantee: options.guarantee.as_str(),
         broker: String::new(),
     })
 }
@@ -222,6 +226,7 @@ fn fill(
     clock: &SharedClock,
 ) -> Result<Filled, BenchError> {
     let mut to_input = config.kafka.clone();
+    to_input.guarantee = crate::kafka::Guarantee::AtLeastOnce;
     to_input.output_topic = config.kafka.topics.first().cloned().unwrap_or_default();
     to_input.partitioning = Partitioning::Key;
     let sink = Kafka::connect(to_input, Arc::clone(clock))?.sink(Arc::new(Unheard))?;

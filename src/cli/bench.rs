@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 use crate::{
     bench::{self, Options, Outcome as Measured, Row},
     cli::{Outcome, say},
-    kafka::{MockBroker, check_property},
+    kafka::{Guarantee, MockBroker, check_property},
     telemetry,
 };
 
@@ -33,6 +33,9 @@ pub(super) struct Args {
     /// Distinct values of each kind in circulation, the first ones more often than the last.
     #[arg(long, value_name = "N", default_value_t = 1_000)]
     values: usize,
+    /// What the pipeline promises; exactly_once needs a real cluster.
+    #[arg(long, value_name = "GUARANTEE", value_parser = ["at_least_once", "exactly_once"], default_value = "at_least_once")]
+    guarantee: String,
     /// Threads of the pipeline.
     #[arg(long, value_name = "N")]
     shards: Option<usize>,
@@ -65,6 +68,7 @@ pub(super) fn run(args: &Args) -> Outcome {
         latency_ms: args.latency,
         partitions: args.partitions.unwrap_or(default_partitions).max(1),
         values: args.values,
+        guarantee: if args.guarantee == "exactly_once" { Guarantee::ExactlyOnce } else { Guarantee::AtLeastOnce },
         shards: args.shards,
         properties: args.property.iter().map(|pair| property(pair)).collect::<anyhow::Result<_>>()?,
     };
@@ -88,11 +92,12 @@ fn property(pair: &str) -> anyhow::Result<(String, String)> {
 fn table(out: &mut impl Write, measured: &Measured) -> io::Result<()> {
     writeln!(
         out,
-        "{} events of {:.0} bytes with {:.2} indicators, {:.1} % known, through {}",
+        "{} events of {:.0} bytes with {:.2} indicators, {:.1} % known, {}, through {}",
         measured.annotated.events,
         measured.event_bytes,
         measured.indicators_per_event,
         measured.hit_ratio * 100.0,
+        measured.guarantee,
         measured.broker
     )?;
     writeln!(out, "{:<14} {:>12} {:>10} {:>14}", "", "events/s", "seconds", "CPU us/event")?;

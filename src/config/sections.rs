@@ -19,7 +19,7 @@ use crate::{
     cache, enrich,
     extract::{self, Defang},
     gate::{self, Tlp, UrlQuery},
-    kafka::{self, OffsetReset, OnGap, Partitioning},
+    kafka::{self, Guarantee, OffsetReset, OnGap, Partitioning},
     model::IndicatorKind,
     pipeline::{self, Order},
     score,
@@ -75,7 +75,7 @@ pub(super) fn stream(context: &mut Context<'_>) -> (kafka::Config, pipeline::Con
     s.finish();
 
     let mut s = Section::open(context, "delivery");
-    s.read("guarantee", (), choice(GUARANTEES, &[("exactly_once", "transactions are being prepared")]));
+    let guarantee = s.read("guarantee", Guarantee::AtLeastOnce, choice(GUARANTEES, &[]));
     let order = s.read("order", defaults.order, choice(ORDERS, &[]));
     let deadline = s.read("deadline", defaults.deadline, duration(NEVER..=HOUR));
     let park_bytes = s.read("park_bytes", defaults.park_bytes, size(1));
@@ -83,7 +83,8 @@ pub(super) fn stream(context: &mut Context<'_>) -> (kafka::Config, pipeline::Con
     let shutdown_timeout = s.read("shutdown_timeout", 30 * SECOND, duration(NEVER..=HOUR));
     let late_for = s.read("late_for", defaults.late_for, duration(NEVER..=30 * DAY));
     let owed_bytes = s.read("owed_bytes", defaults.owed_bytes, size(1));
-    s.later("transaction_interval", "it belongs to guarantee = \"exactly_once\"");
+    let transaction_interval =
+        s.read("transaction_interval", 200 * MILLISECOND, duration(10 * MILLISECOND..=5 * MINUTE));
     s.finish();
 
     let mut s = Section::open(context, "state");
@@ -99,6 +100,7 @@ pub(super) fn stream(context: &mut Context<'_>) -> (kafka::Config, pipeline::Con
     check_topics(context, &topics, outputs);
     check_distinct(context, outputs);
     check_deadline(context, &deadline, &late_for);
+    check_transactions(context, &guarantee, &transaction_interval, &properties);
 
     let kafka = kafka::Config {
         brokers: brokers.value,
@@ -114,7 +116,9 @@ pub(super) fn stream(context: &mut Context<'_>) -> (kafka::Config, pipeline::Con
         late_topic: late.value,
         dlq_topic: dlq.value,
         partitioning: partitioning.value,
+        guarantee: guarantee.value,
         commit_interval: commit_interval.value,
+        transaction_interval: transaction_interval.value,
         shutdown_timeout: shutdown_timeout.value,
         create_topics: create_topics.value,
         replication_factor: replication_factor.value,
@@ -126,6 +130,7 @@ pub(super) fn stream(context: &mut Context<'_>) -> (kafka::Config, pipeline::Con
         park_bytes: park_bytes.value,
         late_for: late_for.value,
         owed_bytes: owed_bytes.value,
+        exactly_once: guarantee.value == Guarantee::ExactlyOnce,
         same_partition: partitioning.value == Partitioning::Same,
         shape: shape.value,
         ..defaults
@@ -139,7 +144,8 @@ const OFFSET_RESETS: &[(&str, OffsetReset)] =
 const ON_GAPS: &[(&str, OnGap)] = &[("stop", OnGap::Stop), ("continue", OnGap::Continue)];
 const SHAPES: &[(&str, Shape)] = &[("ecs", Shape::Ecs), ("native", Shape::Native)];
 const PARTITIONINGS: &[(&str, Partitioning)] = &[("key", Partitioning::Key), ("same", Partitioning::Same)];
-const GUARANTEES: &[(&str, ())] = &[("at_least_once", ())];
+const GUARANTEES: &[(&str, Guarantee)] =
+    &[("at_least_once", Guarantee::AtLeastOnce), ("exactly_once", Guarantee::ExactlyOnce)];
 const ORDERS: &[(&str, Order)] = &[("key", Order::Key), ("partition", Order::Partition)];
 
 /// -1 for the brokers' default, or 1 and more.
@@ -184,6 +190,29 @@ fn check_deadline(context: &mut Context<'_>, deadline: &Setting<Duration>, late_
         };
         let message = "delivery.deadline is longer than delivery.late_for: a late answer could never be sent";
         context.error(at, path, message, Some("make the deadline shorter or late_for longer".to_owned()));
+    }
+}
+
+/// A transaction must be committed well before the brokers undo it.
+fn check_transactions(
+    context: &mut Context<'_>,
+    guarantee: &Setting<Guarantee>,
+    interval: &Setting<Duration>,
+    properties: &std::collections::BTreeMap<String, String>,
+) {
+    let (Guarantee::ExactlyOnce, Some(place), Some(chosen)) = (guarantee.value, interval.place(), guarantee.place())
+    else {
+        return;
+    };
+    let timeout = kafka::transaction_timeout(properties);
+    if timeout < SECOND || interval.value * 3 > timeout {
+        let at = if place == At::File { chosen } else { place };
+        let (timeout_ms, interval_ms) = (timeout.as_millis(), interval.value.as_millis());
+        let message = format!(
+            "transactions of {interval_ms} ms do not fit into transaction.timeout.ms = {timeout_ms} with room for an interruption"
+        );
+        let help = "make transaction.timeout.ms in kafka.properties at least 1000 and three times delivery.transaction_interval";
+        context.error(at, "delivery.transaction_interval", message, Some(help.to_owned()));
     }
 }
 

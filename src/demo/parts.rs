@@ -126,6 +126,8 @@ pub(super) fn kafka_config(brokers: String, group: &str, topics: &[&str], output
         late_topic: output.to_owned(),
         dlq_topic: output.to_owned(),
         partitioning: Partitioning::Key,
+        guarantee: kafka::Guarantee::AtLeastOnce,
+        transaction_interval: Duration::from_millis(200),
         commit_interval: Duration::from_secs(1),
         shutdown_timeout: Duration::from_secs(2),
         create_topics: false,

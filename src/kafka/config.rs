@@ -31,6 +31,25 @@ pub enum Partitioning {
     Same,
 }
 
+/// What is promised of every record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Guarantee {
+    /// Written at least once; after a crash some records are written again.
+    AtLeastOnce,
+    /// Whoever reads only committed records sees each exactly once: outputs and offsets are one transaction.
+    ExactlyOnce,
+}
+
+impl Guarantee {
+    /// As the configuration says it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::AtLeastOnce => "at_least_once",
+            Self::ExactlyOnce => "exactly_once",
+        }
+    }
+}
+
 /// Brokers, topics, group and delivery. `Debug` leaves the values of `properties` out.
 #[derive(Clone)]
 pub struct Config {
@@ -60,8 +79,12 @@ pub struct Config {
     pub dlq_topic: String,
     /// Output partition.
     pub partitioning: Partitioning,
-    /// Longest time between commits.
+    /// What is promised.
+    pub guarantee: Guarantee,
+    /// Longest time between commits, at least once.
     pub commit_interval: Duration,
+    /// Longest transaction, exactly once.
+    pub transaction_interval: Duration,
     /// Longest drain at shutdown and on revoke.
     pub shutdown_timeout: Duration,
     /// Create output, late and dead-letter topics when they are missing.
@@ -70,6 +93,14 @@ pub struct Config {
     pub replication_factor: i32,
     /// Read `max.message.bytes` of the output topics at the start; a mock cluster cannot say.
     pub probe_limits: bool,
+}
+
+impl Config {
+    /// The stable name of this replica's transactional producer: a replica that starts again ends the transaction that its predecessor
+    /// left open.
+    pub fn transactional_id(&self) -> String {
+        format!("{}.{}", self.group_id, self.instance_id)
+    }
 }
 
 impl fmt::Debug for Config {
@@ -104,7 +135,9 @@ pub(super) mod tests {
             late_topic: "late".to_owned(),
             dlq_topic: "dlq".to_owned(),
             partitioning: Partitioning::Key,
+            guarantee: Guarantee::AtLeastOnce,
             commit_interval: Duration::from_secs(1),
+            transaction_interval: Duration::from_millis(200),
             shutdown_timeout: Duration::from_secs(5),
             create_topics: true,
             replication_factor: -1,

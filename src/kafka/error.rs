@@ -128,6 +128,14 @@ pub enum KafkaError {
         /// The broker's or the library's words.
         reason: String,
     },
+    /// Transactions do not work, or another process has taken over the identity of this one.
+    #[error("transactions of '{id}' failed for good: {reason}")]
+    Transaction {
+        /// `transactional.id`.
+        id: String,
+        /// The library's words.
+        reason: String,
+    },
     /// Input cannot be read any more.
     #[error("input failed: {0}")]
     Input(String),

@@ -2,7 +2,8 @@
 //!
 //! [`Kafka::connect`] waits for the brokers and makes sure of the topics; then [`Kafka::sink`] and [`Kafka::source`]
 //! build the two ends of the pipeline. At least once: an offset is committed only when the pipeline says that every
-//! record below it has left and was acknowledged by all in-sync replicas.
+//! record below it has left and was acknowledged by all in-sync replicas. Exactly once: offsets and everything that was written on
+//! account of their records are committed in one transaction (see `transaction` and `source/transact`).
 //!
 //! All of it blocks; none of it needs an async runtime, and none of it may be called from inside one.
 
@@ -16,15 +17,16 @@ mod sink;
 mod source;
 mod state;
 mod topics;
+mod transaction;
 mod wait;
 
 use std::sync::Arc;
 
-pub use config::{Config, OffsetReset, OnGap, Partitioning};
+pub use config::{Config, Guarantee, OffsetReset, OnGap, Partitioning};
 pub use error::KafkaError;
 pub use mock::MockBroker;
 pub use passthrough::{Passed, pass_through};
-pub use properties::{PropertyError, check_property};
+pub use properties::{PropertyError, check_property, transaction_timeout};
 pub use sink::KafkaSink;
 pub use source::{PartitionStatus, SourceHandle, SourceStatus};
 pub use state::KafkaLog;
@@ -94,20 +96,29 @@ impl Kafka {
         KafkaLog::open(&self.config, spec).map(Arc::new)
     }
 
-    /// Creates the producer. Reports go to `delivered`.
+    /// Creates the producer. Reports go to `delivered`. Exactly once: also waits for the coordinator, which ends the transaction that an
+    /// earlier process of this replica may have left open.
     ///
     /// # Errors
-    /// [`KafkaError::Settings`] when the client library refuses the settings.
+    /// [`KafkaError::Settings`] when the client library refuses the settings; exactly once, also what keeps transactions from working.
     pub fn sink(&self, delivered: Arc<dyn Delivered>) -> Result<Arc<KafkaSink>, KafkaError> {
         KafkaSink::new(&self.config, &self.topics, delivered).map(Arc::new)
     }
 
-    /// Joins the group and starts to hand records to `intake`, on a thread of its own.
+    /// Joins the group and starts to hand records to `intake`, on a thread of its own; commits at least once.
     ///
     /// # Errors
     /// [`KafkaError::Settings`] when the client library refuses the settings; later errors come from
     /// [`SourceHandle::join`].
     pub fn source(&self, intake: Box<dyn Intake>) -> Result<SourceHandle, KafkaError> {
-        source::spawn(&self.config, &self.topics, Arc::clone(&self.clock), intake)
+        source::spawn(&self.config, &self.topics, Arc::clone(&self.clock), intake, None)
+    }
+
+    /// As [`Kafka::source`]; exactly once, offsets are committed in the transactions of `sink`.
+    ///
+    /// # Errors
+    /// As [`Kafka::source`].
+    pub fn source_before(&self, sink: &KafkaSink, intake: Box<dyn Intake>) -> Result<SourceHandle, KafkaError> {
+        source::spawn(&self.config, &self.topics, Arc::clone(&self.clock), intake, sink.transactions())
     }
 }

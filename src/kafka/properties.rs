@@ -48,7 +48,7 @@ const RESERVED: &[(&str, &str)] = &[
     ("group.id", "use kafka.group_id"),
     ("client.id", "use kafka.instance_id"),
     ("group.instance.id", "use kafka.static_membership and kafka.instance_id"),
-    ("transactional.id", "it is derived from kafka.instance_id"),
+    ("transactional.id", "it is derived from kafka.group_id and kafka.instance_id"),
     ("enable.auto.commit", "offsets are committed only when their records have left"),
     ("auto.commit.enable", "offsets are committed only when their records have left"),
     ("auto.commit.interval.ms", "use delivery.commit_interval"),
@@ -206,6 +206,36 @@ pub(super) fn producer(config: &Config, batch_bytes: usize) -> ClientConfig {
         .set("queue.buffering.max.kbytes", "131072")
         .set("queue.buffering.max.messages", "100000");
     apply(&mut client, &config.properties, CONSUMER_ONLY);
+    client
+}
+
+/// How long a transaction may stay open, milliseconds, unless `transaction.timeout.ms` says otherwise. An orphan, whose replica does not come
+/// back, holds up readers of committed records and the next owners of its partitions for that long.
+const TRANSACTION_TIMEOUT_MS: u64 = 15_000;
+
+/// Settings of the transactional producer.
+pub(super) fn transactional_producer(config: &Config, batch_bytes: usize) -> ClientConfig {
+    let mut client = producer(config, batch_bytes);
+    client.set("transactional.id", config.transactional_id());
+    let timeout = transaction_timeout(&config.properties).as_millis();
+    client.set("transaction.timeout.ms", timeout.to_string());
+    // A record that cannot be written in time undoes its transaction, before the coordinator does so.
+    client.set("message.timeout.ms", (timeout * 2 / 3).to_string());
+    client
+}
+
+/// How long the brokers let a transaction be open, with these properties.
+pub fn transaction_timeout(properties: &BTreeMap<String, String>) -> Duration {
+    let given = properties.get("transaction.timeout.ms").and_then(|value| value.trim().parse().ok());
+    Duration::from_millis(given.unwrap_or(TRANSACTION_TIMEOUT_MS))
+}
+
+/// Settings of the producer that tries refused records one by one, in transactions that are always undone.
+pub(super) fn probing_producer(config: &Config) -> ClientConfig {
+    let mut client = transactional_producer(config, 1);
+    client.set("transactional.id", format!("{}.probe", config.transactional_id()));
+    client.set("batch.num.messages", "1").set("linger.ms", "0");
+    client.remove("batch.size");
     client
 }
 

@@ -28,6 +28,8 @@ pub struct Config {
     pub owed_bytes: u64,
     /// Write to the partition number that the record came from instead of choosing by the key.
     pub same_partition: bool,
+    /// Remember what was done since the last committed transaction, so that it can be undone.
+    pub exactly_once: bool,
     /// Shape of annotations.
     pub shape: Shape,
     /// Threads; records of one partition stay on one.
@@ -43,6 +45,7 @@ impl Default for Config {
             late_for: Duration::from_secs(24 * 3600),
             owed_bytes: 256 << 20,
             same_partition: false,
+            exactly_once: false,
             shape: Shape::Ecs,
             shards: std::thread::available_parallelism().map_or(2, usize::from).min(8),
         }

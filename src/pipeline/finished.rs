@@ -1,12 +1,30 @@
 //! Finished offsets above a commit, as text for the commit's metadata.
 //!
-//! Form: `1;` and runs `gap.length` in base 36, separated by `,`, each gap counted from the end of the run before it (the first from the committed
-//! offset). At most [`LIMIT`] bytes: runs that do not fit are left out, which costs duplicates after a crash and never a loss.
+//! Two forms, each at most [`LIMIT`] bytes:
+//! - `1;` and runs `gap.length` in base 36, separated by `,`, each gap counted from the end of the run before it (the first from the committed
+//!   offset). It reaches far where few offsets are unfinished.
+//! - `2;` and a bitmap of the offsets from the committed one on, six in each character, the lowest bit first. It takes any pattern over
+//!   [`BITMAP_SPAN`] offsets.
+//!
+//! What fits into neither is left out. At least once, that costs duplicates after a crash and never a loss; exactly once, such a commit is not made.
 
 /// Kafka's default limit for the metadata of a committed offset, bytes.
 pub(super) const LIMIT: usize = 4_000;
 
-const VERSION: &str = "1;";
+/// Offsets that a bitmap reaches over.
+pub(super) const BITMAP_SPAN: i64 = (LIMIT as i64 - 2) * 6;
+
+const RUNS: &str = "1;";
+const BITMAP: &str = "2;";
+/// Six bits each, as in base64.
+const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+/// A text, and whether it names every offset that it should.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Encoded {
+    pub(super) text: String,
+    pub(super) whole: bool,
+}
 
 /// Offsets that are finished although they lie above the committed one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,33 +41,60 @@ impl FinishedAbove {
     }
 }
 
-/// The text for these offsets (ascending), empty where there are none.
-pub(super) fn encode(committed: i64, offsets: impl Iterator<Item = i64>) -> String {
+/// The text for these places, ascending offsets with whether each is finished; empty where none is.
+///
+/// An offset between two places never was a record's: a run of finished places reaches over it.
+pub(super) fn encode(committed: i64, places: impl Iterator<Item = (i64, bool)>) -> Encoded {
+    let runs = runs(places);
     let mut text = String::new();
-    let mut run: Option<(i64, i64)> = None;
     let mut end_before = committed;
-    for offset in offsets {
-        match &mut run {
-            Some((_, end)) if *end == offset => *end += 1,
-            Some(full) => {
-                if !push(&mut text, &mut end_before, *full) {
-                    return text;
-                }
-                run = Some((offset, offset + 1));
+    let fit = runs.iter().take_while(|run| push(&mut text, &mut end_before, **run)).count();
+    let whole = fit == runs.len();
+    if whole && text.len() <= LIMIT / 4 {
+        return Encoded { text, whole };
+    }
+    let bitmap = bitmap(committed, &runs);
+    if whole && (!bitmap.whole || text.len() <= bitmap.text.len()) { Encoded { text, whole } } else { bitmap }
+}
+
+/// Start and end (exclusive) of each run of finished places.
+fn runs(places: impl Iterator<Item = (i64, bool)>) -> Vec<(i64, i64)> {
+    let mut runs: Vec<(i64, i64)> = Vec::new();
+    let mut goes_on = false;
+    for (offset, finished) in places {
+        match runs.last_mut() {
+            Some((_, end)) if finished && goes_on => *end = offset + 1,
+            _ if finished => runs.push((offset, offset + 1)),
+            _ => {}
+        }
+        goes_on = finished;
+    }
+    runs
+}
+
+fn bitmap(committed: i64, runs: &[(i64, i64)]) -> Encoded {
+    let reach = committed.saturating_add(BITMAP_SPAN);
+    let whole = runs.last().is_none_or(|(_, end)| *end <= reach);
+    let mut bits = Vec::with_capacity(LIMIT);
+    for (start, end) in runs {
+        for offset in (*start).max(committed)..(*end).min(reach) {
+            let place = usize::try_from(offset - committed).unwrap_or(0);
+            if bits.len() <= place / 6 {
+                bits.resize(place / 6 + 1, 0u8);
             }
-            None => run = Some((offset, offset + 1)),
+            bits[place / 6] |= 1 << (place % 6);
         }
     }
-    if let Some(last) = run {
-        push(&mut text, &mut end_before, last);
-    }
-    text
+    let mut text = String::with_capacity(BITMAP.len() + bits.len());
+    text.push_str(BITMAP);
+    text.extend(bits.iter().map(|six| char::from(DIGITS[usize::from(*six)])));
+    Encoded { text, whole }
 }
 
 /// Appends a run if it fits.
 fn push(text: &mut String, end_before: &mut i64, (start, end): (i64, i64)) -> bool {
     let mut piece = String::with_capacity(16);
-    piece.push_str(if text.is_empty() { VERSION } else { "," });
+    piece.push_str(if text.is_empty() { RUNS } else { "," });
     base36(&mut piece, start - *end_before);
     piece.push('.');
     base36(&mut piece, end - start);
@@ -78,11 +123,19 @@ fn base36(text: &mut String, number: i64) {
     }
 }
 
-/// Reads such a text; `None` where it is not of this form (another version, another program).
+/// Reads such a text; `None` where it is of neither form (another version, another program).
 pub(super) fn decode(committed: i64, text: &str) -> Option<FinishedAbove> {
+    let runs = match text.strip_prefix(BITMAP) {
+        Some(digits) => decode_bitmap(committed, digits)?,
+        None => decode_runs(committed, text.strip_prefix(RUNS)?)?,
+    };
+    Some(FinishedAbove { runs })
+}
+
+fn decode_runs(committed: i64, text: &str) -> Option<Vec<(i64, i64)>> {
     let mut runs = Vec::new();
     let mut end_before = committed;
-    for piece in text.strip_prefix(VERSION)?.split(',') {
+    for piece in text.split(',') {
         let (gap, length) = piece.split_once('.')?;
         let gap = i64::from_str_radix(gap, 36).ok().filter(|gap| *gap >= 0)?;
         let length = i64::from_str_radix(length, 36).ok().filter(|length| *length > 0)?;
@@ -90,7 +143,20 @@ pub(super) fn decode(committed: i64, text: &str) -> Option<FinishedAbove> {
         end_before = start.checked_add(length)?;
         runs.push((start, end_before));
     }
-    Some(FinishedAbove { runs })
+    Some(runs)
+}
+
+fn decode_bitmap(committed: i64, digits: &str) -> Option<Vec<(i64, i64)>> {
+    let mut places = Vec::with_capacity(digits.len() * 6);
+    let mut offset = committed;
+    for digit in digits.bytes() {
+        let six = DIGITS.iter().position(|known| *known == digit)?;
+        for bit in 0..6 {
+            places.push((offset, six >> bit & 1 == 1));
+            offset = offset.checked_add(1)?;
+        }
+    }
+    Some(runs(places.into_iter())).filter(|runs| !runs.is_empty())
 }
 
 #[cfg(test)]
@@ -101,7 +167,12 @@ mod tests {
 
     #[test]
     fn runs_are_written_and_read() {
-        let text = encode(100, [101, 102, 103, 200, 300].into_iter());
+        let finished = [101, 102, 103, 200, 300].map(|offset| (offset, true));
+        let mut places: Vec<(i64, bool)> =
+            [100, 150, 250].map(|offset| (offset, false)).into_iter().chain(finished).collect();
+        places.sort_unstable();
+        let Encoded { text, whole } = encode(100, places.into_iter());
+        assert!(whole);
         assert_eq!(text, "1;1.3,2o.1,2r.1");
         let read = decode(100, &text).expect("own text");
         for (offset, expected) in [(100, false), (101, true), (103, true), (104, false), (200, true), (301, false)] {
@@ -111,23 +182,43 @@ mod tests {
 
     #[test]
     fn what_is_not_ours_is_ignored() {
-        for text in ["", "2;1.1", "hello", "1;", "1;x", "1;1.0", "1;-1.2", "1;1.1,", "1;zzzzzzzzzzzzzzzz.1"] {
+        for text in
+            ["", "2;1.1", "hello", "1;", "1;x", "1;1.0", "1;-1.2", "1;1.1,", "1;zzzzzzzzzzzzzzzz.1", "2;", "2;A", "2;!"]
+        {
             assert_eq!(decode(5, text), None, "{text}");
         }
-        assert_eq!(encode(5, std::iter::empty()), "");
+        assert_eq!(encode(5, std::iter::empty()), Encoded { text: String::new(), whole: true });
+    }
+
+    #[test]
+    fn a_hole_in_the_offsets_does_not_end_a_run() {
+        let places = [(10, false), (11, true), (14, true), (15, true), (17, false), (20, true)];
+        assert_eq!(encode(10, places.into_iter()).text, "1;1.5,4.1");
+    }
+
+    #[test]
+    fn any_pattern_fits_as_long_as_the_span_does() {
+        let alternating = |span: i64| (1_000..1_000 + span).map(|offset| (offset, offset % 2 == 1));
+        let within = encode(1_000, alternating(BITMAP_SPAN));
+        assert!(within.whole && within.text.len() <= LIMIT && within.text.starts_with("2;"), "{}", within.text.len());
+        assert!(!encode(1_000, alternating(BITMAP_SPAN + 2)).whole);
+        let far = (0..3i64).flat_map(|n| [(n * 1_000_000, false), (n * 1_000_000 + 1, true)]);
+        assert!(encode(0, far).whole, "few runs reach far");
     }
 
     proptest! {
         #[test]
         fn never_longer_than_the_limit_and_never_claims_too_much(
-            offsets in proptest::collection::btree_set(1_000i64..9_000, 0..4_000),
+            places in proptest::collection::btree_map(1_000i64..40_000, any::<bool>(), 0..6_000),
         ) {
-            let text = encode(1_000, offsets.iter().copied());
-            prop_assert!(text.len() <= LIMIT);
-            if !text.is_empty() {
-                let read = decode(1_000, &text).expect("own text");
-                for offset in 1_000..9_000 {
-                    prop_assert!(!read.contains(offset) || offsets.contains(&offset));
+            let encoded = encode(1_000, places.iter().map(|(offset, finished)| (*offset, *finished)));
+            prop_assert!(encoded.text.len() <= LIMIT);
+            let read = decode(1_000, &encoded.text).unwrap_or_default();
+            for (offset, finished) in places {
+                if encoded.whole {
+                    prop_assert_eq!(read.contains(offset), finished, "{}", offset);
+                } else {
+                    prop_assert!(finished || !read.contains(offset), "{}", offset);
                 }
             }
         }

@@ -11,9 +11,10 @@ use crate::{
     pipeline::{
         Assigned, Commit, Intake, Token,
         finished::FinishedAbove,
-        shard::ShardHandle,
+        handle::ShardHandle,
         tracker::{Tracker, token},
-        window::finished_by_earlier_owner,
+        turns::Turns,
+        window::{Room, finished_by_earlier_owner},
     },
     telemetry::Metrics,
 };
@@ -37,9 +38,14 @@ struct Owned {
 /// The pipeline's side of the source.
 pub struct PipelineIntake {
     tracker: Arc<Tracker>,
+    turns: Arc<Turns>,
     shards: Vec<ShardHandle>,
     owned: HashMap<Partition, Owned>,
     assigned: usize,
+    /// The metadata of a commit has no room for more finished offsets.
+    crowded: bool,
+    /// Revoked records were still under way when the time was over.
+    left_behind: bool,
     bytes_bound: usize,
     metrics: Metrics,
 }
@@ -51,8 +57,24 @@ impl std::fmt::Debug for PipelineIntake {
 }
 
 impl PipelineIntake {
-    pub(super) fn new(tracker: Arc<Tracker>, shards: Vec<ShardHandle>, bytes_bound: usize, metrics: Metrics) -> Self {
-        Self { tracker, shards, owned: HashMap::new(), assigned: 0, bytes_bound, metrics }
+    pub(super) fn new(
+        tracker: Arc<Tracker>,
+        turns: Arc<Turns>,
+        shards: Vec<ShardHandle>,
+        bytes_bound: usize,
+        metrics: Metrics,
+    ) -> Self {
+        Self {
+            tracker,
+            turns,
+            shards,
+            owned: HashMap::new(),
+            assigned: 0,
+            crowded: false,
+            left_behind: false,
+            bytes_bound,
+            metrics,
+        }
     }
 
     fn commit_of(&self, (topic, partition): &Partition, owned: &Owned) -> Option<Commit> {
@@ -134,14 +156,17 @@ impl Intake for PipelineIntake {
         if lost {
             return Vec::new();
         }
-        while self.unfinished(&windows) > 0 && Instant::now() < end && !self.tracker.has_failed() {
+        let over = || self.tracker.has_failed() || self.tracker.is_undone();
+        while self.unfinished(&windows) > 0 && Instant::now() < end && !over() {
             std::thread::sleep(Duration::from_millis(1));
         }
+        self.left_behind |= self.unfinished(&windows) > 0;
         gone.iter().filter_map(|(partition, owned)| self.commit_of(partition, owned)).collect()
     }
 
     fn paused_wanted(&self) -> bool {
-        self.tracker.bytes() > self.bytes_bound
+        self.crowded
+            || self.tracker.bytes() > self.bytes_bound
             || self.shards.iter().map(ShardHandle::queued).sum::<usize>() > QUEUED_BYTES
             || self.owned.values().any(|owned| {
                 self.tracker.window(owned.window).is_some_and(|tracked| tracked.window.lock().span() > LONGEST_SPAN)
@@ -150,5 +175,63 @@ impl Intake for PipelineIntake {
 
     fn committable(&mut self) -> Vec<Commit> {
         self.owned.iter().filter_map(|(partition, owned)| self.commit_of(partition, owned)).collect()
+    }
+
+    fn hold(&mut self, within: Duration) -> bool {
+        self.turns.hold(within)
+    }
+
+    fn release(&mut self, committed: bool) {
+        self.turns.release(committed);
+    }
+
+    fn fits(&mut self) -> bool {
+        let mut fits = true;
+        for owned in self.owned.values() {
+            let Some(tracked) = self.tracker.window(owned.window) else { continue };
+            let room = tracked.window.lock().room();
+            match room {
+                Room::Enough => {}
+                Room::Little(middle) | Room::None(middle) => {
+                    fits &= !matches!(room, Room::None(_));
+                    if let Some(shard) = self.shards.get(owned.shard) {
+                        shard.relieve(owned.window, middle);
+                    }
+                }
+            }
+        }
+        self.crowded = !fits;
+        fits
+    }
+
+    fn left_behind(&mut self) -> bool {
+        std::mem::take(&mut self.left_behind)
+    }
+
+    fn undo(&mut self) {
+        self.tracker.set_undone(true);
+        let (done, undone) = mpsc::channel();
+        for shard in &self.shards {
+            shard.undo(done.clone());
+        }
+        drop(done);
+        // However long it takes: a shard that has not answered might send what was undone into the next transaction.
+        for _ in &self.shards {
+            if undone.recv().is_err() {
+                self.tracker.fail("a shard ended while a transaction was being undone");
+            }
+        }
+        for (_, owned) in self.owned.drain() {
+            self.tracker.abandon_all(owned.window);
+        }
+        self.turns.release(true);
+        (self.crowded, self.left_behind) = (false, false);
+    }
+
+    fn resume(&mut self) {
+        self.tracker.set_undone(false);
+        for shard in &self.shards {
+            shard.resume();
+        }
     }
 }

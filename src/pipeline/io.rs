@@ -69,6 +69,10 @@ pub enum SendError {
     /// Nothing can be written any more; the process has to end.
     #[error("output failed: {0}")]
     Fatal(String),
+    /// Exactly once: the transaction is being undone. The caller goes on as if the record had been taken; it will be told to forget
+    /// what it did since the last transaction, and the input is read again.
+    #[error("the transaction is being undone")]
+    Undone,
 }
 
 /// Why a record that was accepted could not be written. It was sent by itself before this is reported: a record is
@@ -84,6 +88,9 @@ pub enum DeliveryFailure {
     /// Nothing can be written any more; the process has to end. The record may or may not have been written.
     #[error("output failed: {0}")]
     Fatal(String),
+    /// Exactly once: it went down with its transaction, which is being undone; nobody will ever read it.
+    #[error("the transaction is being undone")]
+    Undone,
 }
 
 /// Where records go.
@@ -117,6 +124,10 @@ pub trait Delivered: Send + Sync {
     /// Called once for each accepted record, on a thread of the sink's library; must return quickly and not call the
     /// sink.
     fn delivered(&self, token: Token, result: Result<(), DeliveryFailure>);
+
+    /// Exactly once: this record, sent by itself, was refused, and that undid its transaction. Called between the end of the transaction
+    /// and [`Intake::undo`]. The record will come again; it has to leave in another form then.
+    fn blamed(&self, _token: Token, _failure: DeliveryFailure) {}
 }
 
 /// A partition that now belongs to this process.
@@ -168,4 +179,32 @@ pub trait Intake: Send {
     /// For each owned partition whose contiguous finished prefix (or metadata) moved since the last call: what to
     /// commit. The offsets of a partition never go back within an epoch.
     fn committable(&mut self) -> Vec<Commit>;
+
+    /// Exactly once: lets nobody begin anything and waits until nobody is in the middle of an event, so that everything that belongs to
+    /// an event has been sent or nothing of it. False when that took longer than `within`; then nothing is held.
+    fn hold(&mut self, _within: Duration) -> bool {
+        true
+    }
+
+    /// Exactly once: ends a hold. `committed`: a transaction ended with it, and what was sent in it counts for good.
+    fn release(&mut self, _committed: bool) {}
+
+    /// Exactly once: whether the metadata of every partition's commit can name all finished offsets. Where that is not so, or will soon not
+    /// be so, the oldest events that wait there are told to leave.
+    fn fits(&mut self) -> bool {
+        true
+    }
+
+    /// Exactly once: whether records of partitions that were revoked, not lost, were still under way when the time was over. What is written
+    /// on their account has to be undone.
+    fn left_behind(&mut self) -> bool {
+        false
+    }
+
+    /// Exactly once: everything that was done since the last committed transaction has been undone. Forgets all records under way and all
+    /// assignments, and waits until nobody sends on their account any more. Those partitions that are still owned are assigned anew.
+    fn undo(&mut self) {}
+
+    /// Exactly once, after `undo`: the next transaction has begun. Late records that were undone are sent again.
+    fn resume(&mut self) {}
 }

@@ -35,6 +35,17 @@ pub(super) enum News {
         /// Told when it is done.
         done: mpsc::Sender<()>,
     },
+    /// Let those go that wait in this window and came up to this offset.
+    Relieve {
+        /// Window number.
+        window: u32,
+        /// The last offset that is meant.
+        through: i64,
+    },
+    /// Everything since the last committed transaction was undone; told when it is forgotten.
+    Undo(mpsc::Sender<()>),
+    /// The next transaction has begun.
+    Resume,
     /// Let everything go that waits.
     Drain(mpsc::Sender<()>),
     /// End.

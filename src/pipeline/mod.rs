@@ -18,6 +18,7 @@ mod config;
 mod dead_letter;
 mod event;
 mod finished;
+mod handle;
 mod intake;
 mod io;
 mod late;
@@ -29,6 +30,8 @@ mod states;
 #[cfg(test)]
 mod tests;
 mod tracker;
+mod turns;
+mod undo;
 mod window;
 mod writer;
 
@@ -52,10 +55,12 @@ use crate::{
     gate::Gate,
     model::SharedClock,
     pipeline::{
+        handle::ShardHandle,
         meter::Meter,
-        shard::{Shard, ShardConfig, ShardHandle},
+        shard::{Shard, ShardConfig},
         states::Lookup,
         tracker::Tracker,
+        turns::Turns,
         writer::Writer,
     },
     telemetry::Metrics,
@@ -102,6 +107,7 @@ pub struct Moving {
 pub struct Pipeline {
     blocks: Blocks,
     tracker: Arc<Tracker>,
+    turns: Arc<Turns>,
     handles: Vec<ShardHandle>,
     enricher: Enricher,
 }
@@ -122,7 +128,7 @@ impl Pipeline {
         let listeners = handles.iter().map(|handle| Arc::new(handle.clone()) as Arc<dyn Listener>).collect();
         let parts = std::mem::replace(&mut blocks.enrich, Parts::none(&blocks.cache, &blocks.clock, &blocks.metrics));
         let enricher = Enricher::new(parts, listeners);
-        Self { blocks, tracker, handles, enricher }
+        Self { blocks, tracker, turns: Arc::default(), handles, enricher }
     }
 
     /// The enricher; its tasks are started by the caller.
@@ -148,7 +154,8 @@ impl Pipeline {
         }
         let bound = usize::try_from(self.blocks.config.park_bytes).unwrap_or(usize::MAX).saturating_add(MOVING_BYTES);
         let metrics = self.blocks.metrics;
-        Ok(Running { tracker: self.tracker, handles: self.handles, threads, bound, metrics })
+        let (tracker, turns, handles) = (self.tracker, self.turns, self.handles);
+        Ok(Running { tracker, turns, handles, threads, bound, metrics })
     }
 
     fn shard(&self, index: usize, handle: &ShardHandle, sink: &Arc<dyn Sink>) -> Shard {
@@ -163,6 +170,7 @@ impl Pipeline {
             park_bytes: share(config.park_bytes),
             late_for: config.late_for,
             owed_bytes: share(config.owed_bytes),
+            exactly_once: config.exactly_once,
         };
         Shard::new(
             handle.mailbox(),
@@ -170,6 +178,7 @@ impl Pipeline {
             lookup,
             writer,
             Arc::clone(&self.tracker),
+            Arc::clone(&self.turns),
             Arc::clone(&self.blocks.clock),
             bounds,
             Meter::new(self.blocks.metrics.clone(), index),
@@ -181,6 +190,7 @@ impl Pipeline {
 #[derive(Debug)]
 pub struct Running {
     tracker: Arc<Tracker>,
+    turns: Arc<Turns>,
     handles: Vec<ShardHandle>,
     threads: Vec<JoinHandle<()>>,
     bound: usize,
@@ -215,7 +225,8 @@ impl Gauge {
 impl Running {
     /// What the source calls.
     pub fn intake(&self) -> PipelineIntake {
-        PipelineIntake::new(Arc::clone(&self.tracker), self.handles.clone(), self.bound, self.metrics.clone())
+        let (tracker, turns) = (Arc::clone(&self.tracker), Arc::clone(&self.turns));
+        PipelineIntake::new(tracker, turns, self.handles.clone(), self.bound, self.metrics.clone())
     }
 
     /// Numbers of the running pipeline.
@@ -238,7 +249,8 @@ impl Running {
             }
         }
         let moving = |tracker: &Tracker| tracker.records() + tracker.late_in_flight();
-        while moving(&self.tracker) > 0 && Instant::now() < end && !self.tracker.has_failed() {
+        let over = || self.tracker.has_failed() || self.tracker.is_undone();
+        while moving(&self.tracker) > 0 && Instant::now() < end && !over() {
             std::thread::sleep(Duration::from_millis(1));
         }
         let clean = moving(&self.tracker) == 0;

@@ -7,23 +7,25 @@ use std::{
     collections::{HashMap, VecDeque},
     hash::BuildHasher,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, mpsc},
+    sync::Arc,
     time::Duration,
 };
 
 use crate::{
-    enrich::{Listener, Notice},
+    enrich::Notice,
     event::Format,
     extract::{Extraction, Extractor},
     model::{Indicator, Reason, Record, SharedClock, Status},
     pipeline::{
         DeliveryFailure, Order, Token,
         event::{Content, Event, Phase, Reference},
-        mailbox::{Deal, Mail, Mailbox, News},
+        mailbox::{Mail, Mailbox, News},
         meter::Meter,
         park::{EventId, LineId, Park},
         states::{Known, Lookup},
         tracker::{Tracker, window_of},
+        turns::Turns,
+        undo::UndoLog,
         writer::Writer,
     },
     telemetry::Stage,
@@ -31,48 +33,6 @@ use crate::{
 
 /// Longest sleep of an idle shard; its counters are at most this old.
 const LONGEST_WAIT: Duration = Duration::from_millis(500);
-
-/// The address of a shard.
-#[derive(Clone, Debug, Default)]
-pub(super) struct ShardHandle {
-    mailbox: Arc<Mailbox>,
-}
-
-impl ShardHandle {
-    pub(super) fn mailbox(&self) -> Arc<Mailbox> {
-        Arc::clone(&self.mailbox)
-    }
-
-    pub(super) fn records(&self, deal: Deal) {
-        self.mailbox.records(deal);
-    }
-
-    pub(super) fn queued(&self) -> usize {
-        self.mailbox.queued()
-    }
-
-    pub(super) fn bounced(&self, token: Token, failure: DeliveryFailure) {
-        self.mailbox.news(News::Bounced(token, failure));
-    }
-
-    pub(super) fn revoke(&self, windows: Vec<u32>, lost: bool, done: mpsc::Sender<()>) {
-        self.mailbox.news(News::Revoke { windows, lost, done });
-    }
-
-    pub(super) fn drain(&self, done: mpsc::Sender<()>) {
-        self.mailbox.news(News::Drain(done));
-    }
-
-    pub(super) fn stop(&self) {
-        self.mailbox.news(News::Stop);
-    }
-}
-
-impl Listener for ShardHandle {
-    fn notify(&self, notice: Notice) {
-        self.mailbox.news(News::Notice(notice));
-    }
-}
 
 /// Bounds and habits of one shard.
 #[derive(Clone, Debug)]
@@ -84,6 +44,7 @@ pub(super) struct ShardConfig {
     pub(super) late_for: Duration,
     /// Of this shard alone.
     pub(super) owed_bytes: usize,
+    pub(super) exactly_once: bool,
 }
 
 #[derive(Debug)]
@@ -93,15 +54,17 @@ pub(super) struct Shard {
     pub(super) lookup: Lookup,
     pub(super) writer: Writer,
     pub(super) tracker: Arc<Tracker>,
+    turns: Arc<Turns>,
     pub(super) clock: SharedClock,
     pub(super) config: ShardConfig,
     pub(super) meter: Meter,
-    park: Park,
-    events: HashMap<EventId, Event, foldhash::fast::RandomState>,
+    pub(super) park: Park,
+    pub(super) undo: UndoLog,
+    pub(super) events: HashMap<EventId, Event, foldhash::fast::RandomState>,
     waiters: HashMap<Indicator, Vec<EventId>, foldhash::fast::RandomState>,
     owed: VecDeque<(Duration, EventId)>,
-    owed_bytes: usize,
-    owed_count: usize,
+    pub(super) owed_bytes: usize,
+    pub(super) owed_count: usize,
     next_id: EventId,
     lines: foldhash::fast::RandomState,
     extraction: Extraction,
@@ -117,6 +80,7 @@ impl Shard {
         lookup: Lookup,
         writer: Writer,
         tracker: Arc<Tracker>,
+        turns: Arc<Turns>,
         clock: SharedClock,
         config: ShardConfig,
         meter: Meter,
@@ -127,10 +91,12 @@ impl Shard {
             lookup,
             writer,
             tracker,
+            turns,
             clock,
             config,
             meter,
             park: Park::default(),
+            undo: UndoLog::default(),
             events: HashMap::default(),
             waiters: HashMap::default(),
             owed: VecDeque::new(),
@@ -146,9 +112,13 @@ impl Shard {
 
     /// Works until it is told to stop.
     pub(super) fn run(mut self) {
+        let turns = Arc::clone(&self.turns);
         loop {
             let wait = self.until_next();
-            match self.mailbox.take(wait) {
+            let mail = self.mailbox.take(wait);
+            let turn = turns.enter();
+            self.undo.turn(turn.serial);
+            match mail {
                 Mail::News(News::Stop) => break,
                 Mail::News(news) => self.news(news),
                 Mail::Records(deal) => {
@@ -197,6 +167,13 @@ impl Shard {
                 // The source may have stopped waiting.
                 done.send(()).ok();
             }
+            News::Relieve { window, through } => self.relieve(window, through),
+            News::Undo(done) => {
+                self.undo();
+                // The source waits however long it takes.
+                done.send(()).ok();
+            }
+            News::Resume => self.resume(),
             News::Drain(done) => {
                 let mut leaving = Vec::new();
                 self.park.clear(&mut leaving);
@@ -215,6 +192,9 @@ impl Shard {
     /// Takes one record from its payload to the sink, or parks it.
     pub(super) fn process(&mut self, record: Arc<Record>, token: Token) {
         let now = self.clock.monotonic();
+        if let Some((times, why)) = self.tracker.blame(&record.origin) {
+            return self.otherwise(&record, token, times, &why);
+        }
         let content = self.examine(&record, now);
         let hopeful = self.known.iter().any(Known::is_hopeful);
         let line = if hopeful || !self.park.is_empty() { self.line_of(&record, token) } else { None };
@@ -326,7 +306,7 @@ impl Shard {
     }
 
     /// Parked events leave, in this order.
-    fn leave(&mut self, leaving: &mut Vec<EventId>) {
+    pub(super) fn leave(&mut self, leaving: &mut Vec<EventId>) {
         for id in leaving.drain(..) {
             let Some(event) = self.events.remove(&id) else { continue };
             let Event { phase, extraction, known, content, taken } = event;
@@ -400,6 +380,9 @@ impl Shard {
         self.owed.push_back((until, id));
         self.owed_bytes += weight;
         self.owed_count += 1;
+        if self.config.exactly_once {
+            self.undo.owed(id);
+        }
         while self.owed_bytes > self.config.owed_bytes {
             let Some((_, oldest)) = self.owed.pop_front() else { return };
             self.give_up(oldest, Reason::Memory);
@@ -407,14 +390,19 @@ impl Shard {
     }
 
     /// The answer is complete: the late record goes out.
-    fn pay(&mut self, id: EventId) {
+    pub(super) fn pay(&mut self, id: EventId) {
         let Some(event) = self.events.remove(&id) else { return };
         let Phase::Owed { reference, weight } = &event.phase else { return };
         self.owed_bytes -= weight;
         self.owed_count -= 1;
         let wall = self.clock.wall_ms();
-        let summary = self.writer.late(reference, &event.extraction, &event.known, wall);
-        self.meter.late(summary.status);
+        let (summary, taken) = self.writer.late(reference, &event.extraction, &event.known, wall);
+        if taken {
+            self.meter.late(summary.status);
+        }
+        if self.config.exactly_once {
+            self.undo.paid(id, event, taken);
+        }
     }
 
     /// The answer can no longer come, or not be waited for: the late record says so.
@@ -438,21 +426,24 @@ impl Shard {
     /// The sink could not write a record that it had accepted.
     fn bounced(&mut self, token: Token, failure: &DeliveryFailure) {
         let Some(record) = self.tracker.record(token) else { return };
-        let why = failure.to_string();
+        let times = self.tracker.bounce(token);
+        self.otherwise(&record, token, times, &failure.to_string());
+    }
+
+    /// Sends a record in another form than the one that was refused, this many times.
+    fn otherwise(&mut self, record: &Record, token: Token, times: u8, why: &str) {
         let now = self.clock.monotonic();
         // The first time without the annotation, which may be what makes it too large; then to the dead letters.
-        match self.tracker.bounce(token) {
+        match times {
             1 => {
-                let content = self.examine(&record, now);
+                let content = self.examine(record, now);
                 if content == Content::Annotated {
-                    self.writer.bare_and_late(&record, token, &self.extraction, &self.known, self.clock.wall_ms());
+                    self.writer.bare_and_late(record, token, &self.extraction, &self.known, self.clock.wall_ms());
                 } else {
-                    self.writer.dead_letter(&record, token, &why);
+                    self.writer.dead_letter(record, token, why);
                 }
             }
-            2 => {
-                self.writer.dead_letter(&record, token, &why);
-            }
+            2 => self.writer.dead_letter(record, token, why),
             _ => self.tracker.fail(&format!("a record can be written nowhere: {why}")),
         }
         self.meter.dead_letters(self.writer.take_dead_letters());
@@ -524,7 +515,7 @@ impl Shard {
         }
     }
 
-    fn unlist(&mut self, id: EventId, event: &Event) {
+    pub(super) fn unlist(&mut self, id: EventId, event: &Event) {
         for known in &event.known {
             if let Known::Open { subject, .. } = known
                 && let Some(ids) = self.waiters.get_mut(subject)

@@ -14,8 +14,8 @@ use std::{
 use parking_lot::{Mutex, RwLock};
 
 use crate::{
-    model::Record,
-    pipeline::{Delivered, DeliveryFailure, Token, shard::ShardHandle, window::Window},
+    model::{Origin, Record},
+    pipeline::{Delivered, DeliveryFailure, Token, handle::ShardHandle, window::Window},
 };
 
 /// Tokens of this window belong to no input record: late records.
@@ -40,6 +40,9 @@ fn seq_of(token: Token) -> u32 {
     token.0 as u32
 }
 
+/// Refused records that are remembered.
+const MOST_BLAMED: usize = 10_000;
+
 /// One window and the shard that works on it.
 #[derive(Debug)]
 pub(super) struct Tracked {
@@ -59,6 +62,11 @@ pub(super) struct Tracker {
     pub(super) late_failed: AtomicU64,
     /// Offsets skipped because an earlier owner had finished them.
     pub(super) skipped: AtomicU64,
+    /// Exactly once: the transaction is being undone.
+    undone: AtomicBool,
+    /// Exactly once: records that were refused by themselves, and how often.
+    blamed: Mutex<HashMap<Origin, (u8, String)>>,
+    has_blamed: AtomicBool,
     fatal: AtomicBool,
     fatal_text: Mutex<Option<String>>,
     bounced: Mutex<HashMap<u64, u8>>,
@@ -126,9 +134,36 @@ impl Tracker {
         }
     }
 
-    pub(super) fn late_unsent(&self) {
+    /// A late record was not taken by the sink; `failed`: it never will be.
+    pub(super) fn late_unsent(&self, failed: bool) {
         self.late_in_flight.fetch_sub(1, Ordering::Relaxed);
-        self.late_failed.fetch_add(1, Ordering::Relaxed);
+        self.late_failed.fetch_add(u64::from(failed), Ordering::Relaxed);
+    }
+
+    /// Gives up everything in a window that is unfinished.
+    pub(super) fn abandon_all(&self, window: u32) {
+        let Some(tracked) = self.window(window) else { return };
+        let abandoned = tracked.window.lock().abandon_all();
+        self.bytes.fetch_sub(abandoned.iter().map(|record| record.weight()).sum(), Ordering::Relaxed);
+        self.records.fetch_sub(abandoned.len(), Ordering::Relaxed);
+    }
+
+    /// The transaction is being undone, or that is over.
+    pub(super) fn set_undone(&self, undone: bool) {
+        self.undone.store(undone, Ordering::Release);
+    }
+
+    /// Whether the transaction is being undone.
+    pub(super) fn is_undone(&self) -> bool {
+        self.undone.load(Ordering::Acquire)
+    }
+
+    /// How often this record has been refused by itself in transactions that were undone, and why the last time.
+    pub(super) fn blame(&self, origin: &Origin) -> Option<(u8, String)> {
+        if !self.has_blamed.load(Ordering::Relaxed) {
+            return None;
+        }
+        self.blamed.lock().get(origin).cloned()
     }
 
     pub(super) fn late_sent(&self) {
@@ -172,15 +207,18 @@ impl Delivered for Tracker {
         let Some(window) = window_of(token) else {
             self.late_in_flight.fetch_sub(1, Ordering::Relaxed);
             if let Err(failure) = result {
-                self.late_failed.fetch_add(1, Ordering::Relaxed);
-                if let DeliveryFailure::Fatal(text) = failure {
-                    self.fail(&text);
+                self.late_failed.fetch_add(u64::from(failure != DeliveryFailure::Undone), Ordering::Relaxed);
+                match failure {
+                    DeliveryFailure::Fatal(text) => self.fail(&text),
+                    DeliveryFailure::Undone => self.set_undone(true),
+                    DeliveryFailure::TooLarge | DeliveryFailure::Refused(_) => {}
                 }
             }
             return;
         };
         match result {
             Ok(()) => self.finish(token),
+            Err(DeliveryFailure::Undone) => self.set_undone(true),
             Err(DeliveryFailure::Fatal(text)) => self.fail(&text),
             Err(failure @ (DeliveryFailure::TooLarge | DeliveryFailure::Refused(_))) => {
                 let shard = self.window(window).map(|tracked| tracked.shard);
@@ -189,5 +227,22 @@ impl Delivered for Tracker {
                 }
             }
         }
+    }
+
+    fn blamed(&self, token: Token, failure: DeliveryFailure) {
+        let Some(record) = self.record(token) else {
+            // It belongs to no record of the input: there is nobody to send it in another form.
+            return self.fail(&format!(
+                "a late record was refused: {failure}; the late topic has to take what the output topic takes"
+            ));
+        };
+        let mut blamed = self.blamed.lock();
+        // A forgotten record is refused and blamed once more.
+        if blamed.len() >= MOST_BLAMED {
+            blamed.clear();
+        }
+        let (times, why) = blamed.entry(record.origin.clone()).or_default();
+        (*times, *why) = (times.saturating_add(1), failure.to_string());
+        self.has_blamed.store(true, Ordering::Relaxed);
     }
 }

@@ -7,7 +7,7 @@ use std::{collections::VecDeque, sync::Arc};
 
 use crate::{
     model::Record,
-    pipeline::finished::{self, FinishedAbove},
+    pipeline::finished::{self, Encoded, FinishedAbove, LIMIT},
 };
 
 #[derive(Debug)]
@@ -28,6 +28,16 @@ impl Place {
     fn is_finished(&self) -> bool {
         matches!(self.state, State::Finished)
     }
+}
+
+/// How well a commit's metadata can name the finished offsets of a window. The offset: half of the unfinished ones are not above it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Room {
+    Enough,
+    /// All are named, but there is not much room for more.
+    Little(i64),
+    /// Some cannot be named.
+    None(i64),
 }
 
 /// The unfinished part of one assignment of one partition.
@@ -119,15 +129,39 @@ impl Window {
         self.places.len()
     }
 
+    /// The next offset to commit and the finished ones above it.
+    fn above(&self) -> Option<(i64, Encoded)> {
+        // Before the first offset is finished there is nothing to commit but finished ones above it.
+        let next = self.next.or_else(|| self.places.front().map(|place| place.offset))?;
+        let places = self.places.iter().map(|place| (place.offset, place.is_finished()));
+        Some((next, finished::encode(next, places)))
+    }
+
+    /// How well a commit's metadata can name all finished offsets.
+    pub(super) fn room(&self) -> Room {
+        let unfinished = || self.places.iter().filter(|place| !place.is_finished());
+        let Some((_, above)) = self.above() else { return Room::Enough };
+        if above.whole && above.text.len() <= LIMIT * 3 / 4 {
+            return Room::Enough;
+        }
+        let Some(middle) = unfinished().nth(self.unfinished.div_ceil(2).saturating_sub(1)) else { return Room::Enough };
+        if above.whole { Room::Little(middle.offset) } else { Room::None(middle.offset) }
+    }
+
+    /// Gives everything up that is unfinished.
+    pub(super) fn abandon_all(&mut self) -> Vec<Arc<Record>> {
+        let seqs =
+            (0..self.places.len()).map(|index| self.first.wrapping_add(u32::try_from(index).unwrap_or(u32::MAX)));
+        seqs.collect::<Vec<_>>().into_iter().filter_map(|seq| self.abandon(seq)).collect()
+    }
+
     /// What to commit, if that differs from the last time: the next offset and the finished ones above it.
     pub(super) fn commit(&mut self) -> Option<(i64, String)> {
         if !std::mem::take(&mut self.moved) {
             return None;
         }
-        // Before the first offset is finished there is nothing to commit but finished ones above it.
-        let next = self.next.or_else(|| self.places.front().map(|place| place.offset))?;
-        let above = self.places.iter().filter(|place| place.is_finished()).map(|place| place.offset);
-        let told = (next, finished::encode(next, above));
+        let (next, above) = self.above()?;
+        let told = (next, above.text);
         if self.told.as_ref() == Some(&told) {
             return None;
         }

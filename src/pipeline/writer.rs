@@ -39,6 +39,8 @@ pub(super) enum Unsent {
     Refused(String),
     /// Nothing can be written any more; the tracker knows.
     Failed,
+    /// The transaction is being undone; the tracker knows.
+    Undone,
 }
 
 /// Writes for one shard.
@@ -156,14 +158,14 @@ impl Writer {
         (summary, true)
     }
 
-    /// The annotation alone, as a late record.
+    /// The annotation alone, as a late record. Also says whether that is done with; else the transaction is being undone.
     pub(super) fn late(
         &mut self,
         reference: &Reference,
         extraction: &Extraction,
         known: &[Known],
         wall_ms: i64,
-    ) -> Summary {
+    ) -> (Summary, bool) {
         let states: Vec<State<'_>> = known.iter().map(Known::state).collect();
         let summary = Summary::of(&states, extraction.truncated());
         self.out.clear();
@@ -188,13 +190,14 @@ impl Writer {
             timestamp: None,
         };
         self.tracker.late_sent();
-        if let Err(unsent) = self.send(&out, LATE) {
-            self.tracker.late_unsent();
+        let sent = self.send(&out, LATE);
+        if let Err(unsent) = &sent {
+            self.tracker.late_unsent(!matches!(unsent, Unsent::Undone));
             if let Unsent::Refused(why) = unsent {
                 tracing::error!(event, why, "late record refused");
             }
         }
-        summary
+        (summary, !matches!(sent, Err(Unsent::Undone)))
     }
 
     /// A record that cannot be written to the output topic.
@@ -268,11 +271,18 @@ impl Writer {
             if self.tracker.has_failed() {
                 return Err(Unsent::Failed);
             }
+            if self.tracker.is_undone() {
+                return Err(Unsent::Undone);
+            }
             match self.sink.send(out, token) {
                 Ok(()) => return Ok(()),
                 Err(SendError::Full) => std::thread::sleep(Duration::from_micros(200)),
                 Err(SendError::TooLarge) => return Err(Unsent::Refused("record too large".to_owned())),
                 Err(SendError::Refused(why)) => return Err(Unsent::Refused(why)),
+                Err(SendError::Undone) => {
+                    self.tracker.set_undone(true);
+                    return Err(Unsent::Undone);
+                }
                 Err(SendError::Fatal(why)) => {
                     self.tracker.fail(&why);
                     return Err(Unsent::Failed);

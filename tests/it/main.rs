@@ -7,6 +7,7 @@ mod e2e_bad_input;
 mod e2e_cli;
 mod e2e_crash;
 mod e2e_enrich;
+mod e2e_exactly_once;
 mod e2e_fleet;
 mod e2e_gate;
 mod e2e_late;

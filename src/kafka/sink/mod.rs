@@ -1,4 +1,4 @@
-//! The sink: one idempotent producer, whose own thread hands the delivery reports on.
+//! The sink: one producer, whose own thread hands the delivery reports on. It is idempotent, or transactional (see `transaction`).
 //!
 //! - A record is accepted or refused at once; what was accepted is tried until a broker takes or refuses it, through any
 //!   outage, in the order in which it was sent.
@@ -6,9 +6,11 @@
 //! - A broker that refuses a batch refuses all its records. Each of them is then sent again by itself, through a second
 //!   producer, before it is reported as refused: a record is never blamed for a neighbour. Their order relative to later
 //!   records is lost, which only happens with records that a broker does not want.
+//! - In a transaction nothing can be refused without undoing all of it. The records of the refused batch are then tried one by one in transactions
+//!   that are always undone, and the pipeline hears which of them is to blame before it sends everything again.
 
 mod pending;
-mod report;
+pub(super) mod report;
 
 use std::{
     fmt,
@@ -17,13 +19,14 @@ use std::{
     time::{Duration, Instant},
 };
 
+use parking_lot::RwLock;
 use rdkafka::{
     error::{KafkaError as ClientError, RDKafkaErrorCode as Code},
     message::{Header, OwnedHeaders},
     producer::{BaseRecord, ThreadedProducer},
 };
 
-use super::{Config, KafkaError, properties, topics::Topics};
+use super::{Config, Guarantee, KafkaError, properties, topics::Topics, transaction::Transactions};
 use crate::pipeline::{Delivered, Destination, Outgoing, SendError, Sink, Token};
 use pending::Pending;
 use report::{Reports, Shared};
@@ -31,10 +34,14 @@ use report::{Reports, Shared};
 /// Largest batch that is worth it.
 const BATCH: usize = 1_000_000;
 
+/// The producer. It is replaced only between two transactions, while nobody sends.
+pub(super) type Producer = Arc<RwLock<ThreadedProducer<Reports>>>;
+
 /// Writes records to Kafka.
 pub struct KafkaSink {
-    producer: ThreadedProducer<Reports>,
+    producer: Producer,
     shared: Arc<Shared>,
+    transactions: Option<Arc<Transactions>>,
     output: String,
     late: String,
     dlq: String,
@@ -53,13 +60,22 @@ impl fmt::Debug for KafkaSink {
 impl KafkaSink {
     pub(super) fn new(config: &Config, topics: &Topics, delivered: Arc<dyn Delivered>) -> Result<Self, KafkaError> {
         let refused = |e: ClientError| KafkaError::Settings(e.to_string());
-        let settings = properties::producer(config, BATCH.min(topics.smallest_limit));
-        let shared = Arc::new(Shared::new(delivered));
-        let single: ThreadedProducer<Reports> = properties::single_record_producer(config)
-            .create_with_context(Reports::of_single_records(Arc::clone(&shared)))
-            .map_err(refused)?;
-        let producer =
-            settings.create_with_context(Reports::of_batches(Arc::clone(&shared), single)).map_err(refused)?;
+        let batch = BATCH.min(topics.smallest_limit);
+        let exactly_once = config.guarantee == Guarantee::ExactlyOnce;
+        let shared = Arc::new(Shared::new(delivered, exactly_once));
+        let (settings, context) = if exactly_once {
+            (properties::transactional_producer(config, batch), Reports::of_transactions(Arc::clone(&shared)))
+        } else {
+            let single = properties::single_record_producer(config)
+                .create_with_context(Reports::of_single_records(Arc::clone(&shared)))
+                .map_err(refused)?;
+            (properties::producer(config, batch), Reports::of_batches(Arc::clone(&shared), single))
+        };
+        let producer: Producer = Arc::new(RwLock::new(settings.create_with_context(context).map_err(refused)?));
+        let transactions = exactly_once
+            .then(|| Transactions::start(config, settings.clone(), Arc::clone(&producer), Arc::clone(&shared)))
+            .transpose()?
+            .map(Arc::new);
         let number = |name: &str| settings.get(name).and_then(|value| value.parse::<usize>().ok());
         // A record that does not fit into the queue would wait for room for ever.
         let queue = number("queue.buffering.max.kbytes").unwrap_or(1 << 20).saturating_mul(1024);
@@ -67,6 +83,7 @@ impl KafkaSink {
         Ok(Self {
             producer,
             shared,
+            transactions,
             output: config.output_topic.clone(),
             late: config.late_topic.clone(),
             dlq: config.dlq_topic.clone(),
@@ -91,6 +108,22 @@ impl KafkaSink {
                 return left;
             }
             thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// The transactions in which records are written; `None` at least once.
+    pub(super) fn transactions(&self) -> Option<Arc<Transactions>> {
+        self.transactions.clone()
+    }
+
+    /// After the source has ended: waits until everything is reported and, exactly once, commits what was sent since. Whether that was done
+    /// within this time; what was not committed is undone.
+    pub fn end(&self, within: Duration) -> bool {
+        let end = Instant::now() + within;
+        let reported = self.flush(within) == 0;
+        match &self.transactions {
+            None => reported,
+            Some(transactions) => transactions.end(end.saturating_duration_since(Instant::now())) && reported,
         }
     }
 
@@ -119,8 +152,12 @@ impl Sink for KafkaSink {
             Destination::Output => self.largest_output,
             Destination::Late | Destination::DeadLetter => self.largest,
         };
-        if length(out.key) + length(out.payload) + headers > largest {
+        let bytes = length(out.key) + length(out.payload) + headers;
+        if bytes > largest {
             return Err(SendError::TooLarge);
+        }
+        if self.transactions.is_some() && self.shared.is_broken() {
+            return Err(SendError::Undone);
         }
         let topic = self.topic(out.destination);
         // Zero means "now" to the library; a millisecond later is as near as it gets.
@@ -138,10 +175,20 @@ impl Sink for KafkaSink {
             }
             record.headers = Some(headers);
         }
-        self.producer.send(record).map_err(|(error, _)| {
-            self.shared.withdraw(slot);
-            refusal(topic, &error)
-        })
+        match self.producer.read().send(record) {
+            Ok(()) => {
+                self.shared.sent(bytes);
+                Ok(())
+            }
+            Err((error, _)) => {
+                self.shared.withdraw(slot);
+                if self.transactions.is_some() && error.rdkafka_error_code() == Some(Code::State) {
+                    self.shared.set_broken();
+                    return Err(SendError::Undone);
+                }
+                Err(refusal(topic, &error))
+            }
+        }
     }
 }
 

@@ -4,17 +4,18 @@
 use std::{
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread,
     time::Duration,
 };
 
+use parking_lot::Mutex;
 use rdkafka::{
     ClientContext, Message,
     config::RDKafkaLogLevel,
     error::{KafkaError as ClientError, RDKafkaErrorCode as Code},
-    message::{BorrowedHeaders, BorrowedMessage},
+    message::{BorrowedHeaders, BorrowedMessage, OwnedMessage},
     producer::{BaseRecord, DeliveryResult, ProducerContext, ThreadedProducer},
 };
 use tracing::{debug, error, warn};
@@ -22,21 +23,42 @@ use tracing::{debug, error, warn};
 use super::pending::{Pending, Table};
 use crate::{
     kafka::log::Limiter,
-    pipeline::{Delivered, DeliveryFailure},
+    pipeline::{Delivered, DeliveryFailure, Token},
 };
 
 /// What both producers share.
-pub(super) struct Shared {
+pub(in crate::kafka) struct Shared {
     delivered: Arc<dyn Delivered>,
     pending: Table,
     in_flight: AtomicU64,
     failure: OnceLock<String>,
     limiter: Limiter,
+    transactional: bool,
+    /// The transaction cannot be committed: it has to be undone.
+    broken: AtomicBool,
+    /// Of the transaction: records sent, and their bytes.
+    sent: AtomicU64,
+    sent_bytes: AtomicU64,
+    /// Records of refused batches, to be tried one by one when the transaction has been undone.
+    suspects: Mutex<Vec<Suspect>>,
+}
+
+/// A record of a refused batch.
+pub(in crate::kafka) struct Suspect {
+    pub(in crate::kafka) token: Token,
+    pub(in crate::kafka) message: OwnedMessage,
+    /// As it was sent: the library does not give it back.
+    pub(in crate::kafka) timestamp: Option<i64>,
 }
 
 impl Shared {
-    pub(super) fn new(delivered: Arc<dyn Delivered>) -> Self {
+    pub(super) fn new(delivered: Arc<dyn Delivered>, transactional: bool) -> Self {
         Self {
+            transactional,
+            broken: AtomicBool::new(false),
+            sent: AtomicU64::new(0),
+            sent_bytes: AtomicU64::new(0),
+            suspects: Mutex::default(),
             delivered,
             pending: Table::default(),
             in_flight: AtomicU64::new(0),
@@ -57,11 +79,49 @@ impl Shared {
         self.in_flight.fetch_sub(1, Ordering::Release);
     }
 
-    pub(super) fn in_flight(&self) -> u64 {
+    /// The library took a record of this size.
+    pub(super) fn sent(&self, bytes: usize) {
+        self.sent.fetch_add(1, Ordering::Relaxed);
+        self.sent_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// Records and bytes sent in this transaction.
+    pub(in crate::kafka) fn size(&self) -> (u64, u64) {
+        (self.sent.load(Ordering::Relaxed), self.sent_bytes.load(Ordering::Relaxed))
+    }
+
+    /// A transaction begins.
+    pub(in crate::kafka) fn begin(&self) {
+        self.sent.store(0, Ordering::Relaxed);
+        self.sent_bytes.store(0, Ordering::Relaxed);
+        self.broken.store(false, Ordering::Release);
+    }
+
+    /// The transaction has to be undone.
+    pub(in crate::kafka) fn set_broken(&self) {
+        self.broken.store(true, Ordering::Release);
+    }
+
+    /// Whether the transaction has to be undone.
+    pub(in crate::kafka) fn is_broken(&self) -> bool {
+        self.broken.load(Ordering::Acquire)
+    }
+
+    /// Takes the records of refused batches.
+    pub(in crate::kafka) fn take_suspects(&self) -> Vec<Suspect> {
+        std::mem::take(&mut *self.suspects.lock())
+    }
+
+    /// Says that a record was refused by itself.
+    pub(in crate::kafka) fn blame(&self, token: Token, failure: DeliveryFailure) {
+        self.delivered.blamed(token, failure);
+    }
+
+    pub(in crate::kafka) fn in_flight(&self) -> u64 {
         self.in_flight.load(Ordering::Acquire)
     }
 
-    pub(super) fn failure(&self) -> Option<String> {
+    pub(in crate::kafka) fn failure(&self) -> Option<String> {
         self.failure.get().cloned()
     }
 
@@ -75,7 +135,7 @@ impl Shared {
         }
     }
 
-    fn fail(&self, text: &str) {
+    pub(in crate::kafka) fn fail(&self, text: &str) {
         if self.failure.set(text.to_owned()).is_ok() {
             error!(reason = text, "output failed for good");
         }
@@ -83,7 +143,7 @@ impl Shared {
 }
 
 /// The context of a producer.
-pub(super) struct Reports {
+pub(in crate::kafka) struct Reports {
     shared: Arc<Shared>,
     /// Sends the records of a refused batch one by one; `None` in the producer that does so.
     single: Option<ThreadedProducer<Reports>>,
@@ -92,6 +152,11 @@ pub(super) struct Reports {
 impl Reports {
     pub(super) fn of_batches(shared: Arc<Shared>, single: ThreadedProducer<Reports>) -> Self {
         Self { shared, single: Some(single) }
+    }
+
+    /// Of the one producer that writes transactions.
+    pub(in crate::kafka) fn of_transactions(shared: Arc<Shared>) -> Self {
+        Self { shared, single: None }
     }
 
     pub(super) fn of_single_records(shared: Arc<Shared>) -> Self {
@@ -123,6 +188,26 @@ impl Reports {
     }
 }
 
+impl Reports {
+    /// A record that was not written takes its transaction down.
+    fn undone(&self, code: Code, message: &BorrowedMessage<'_>, slot: usize) {
+        self.shared.set_broken();
+        if may_be_a_neighbours_fault(code)
+            && let Some(Pending { token, timestamp }) = self.shared.pending.get(slot)
+        {
+            self.shared.suspects.lock().push(Suspect { token, message: message.detach(), timestamp });
+        }
+        let why = match failure(code, message.topic()) {
+            fatal @ DeliveryFailure::Fatal(_) if !goes_with_its_transaction(code) => fatal,
+            DeliveryFailure::Fatal(_)
+            | DeliveryFailure::TooLarge
+            | DeliveryFailure::Refused(_)
+            | DeliveryFailure::Undone => DeliveryFailure::Undone,
+        };
+        self.shared.report(slot, Err(why));
+    }
+}
+
 impl ClientContext for Reports {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
         self.shared.limiter.library("producer", level, facility, text);
@@ -130,7 +215,10 @@ impl ClientContext for Reports {
 
     fn error(&self, error: ClientError, reason: &str) {
         let code = error.rdkafka_error_code().unwrap_or(Code::Unknown);
-        if code == Code::Fatal {
+        if code == Code::Fatal && self.shared.transactional {
+            // Whether it is the end is seen when the transaction is undone.
+            self.shared.set_broken();
+        } else if code == Code::Fatal {
             self.shared.fail(reason);
         } else if let Some(held) = self.shared.limiter.admit(&code.to_string()) {
             warn!(%code, held, "producer waits: {reason}");
@@ -149,6 +237,9 @@ impl ProducerContext for Reports {
             Err((error, message)) => (error, message),
         };
         let code = error.rdkafka_error_code().unwrap_or(Code::Unknown);
+        if self.shared.transactional {
+            return self.undone(code, message, slot);
+        }
         if may_be_a_neighbours_fault(code) && self.again(message, slot) {
             debug!(%code, topic = message.topic(), "batch refused, sending its records one by one");
             return;
@@ -172,9 +263,35 @@ fn may_be_a_neighbours_fault(code: Code) -> bool {
     )
 }
 
+/// Codes of records that are lost with their transaction and may be written in the next one. What makes transactions impossible is said by the
+/// producer itself.
+fn goes_with_its_transaction(code: Code) -> bool {
+    matches!(
+        code,
+        Code::MessageTimedOut
+            | Code::RequestTimedOut
+            | Code::PurgeQueue
+            | Code::PurgeInflight
+            | Code::State
+            | Code::Fatal
+            | Code::Fenced
+            | Code::BrokerTransportFailure
+            | Code::OutOfOrderSequenceNumber
+            | Code::DuplicateSequenceNumber
+            | Code::UnknownProducerId
+            | Code::InvalidProducerEpoch
+            | Code::InvalidProducerIdMapping
+            | Code::InvalidTransactionalState
+            | Code::ProducerFenced
+            | Code::NotEnoughReplicas
+            | Code::NotEnoughReplicasAfterAppend
+            | Code::KafkaStorageError
+    )
+}
+
 /// What a final code means: about the record where it is known to be, else the output as a whole has failed, since a
 /// record must neither vanish nor be dead-lettered for a fault that is not its own.
-fn failure(code: Code, topic: &str) -> DeliveryFailure {
+pub(in crate::kafka) fn failure(code: Code, topic: &str) -> DeliveryFailure {
     if matches!(code, Code::MessageSizeTooLarge | Code::MessageBatchTooLarge | Code::InvalidMessageSize) {
         DeliveryFailure::TooLarge
     } else if may_be_a_neighbours_fault(code) {

@@ -17,7 +17,7 @@ use parking_lot::Mutex;
 use rdkafka::{
     ClientContext, Message as _, TopicPartitionList,
     config::RDKafkaLogLevel,
-    consumer::{BaseConsumer, Consumer as _, ConsumerContext, RebalanceProtocol},
+    consumer::{BaseConsumer, Consumer as _, ConsumerContext, ConsumerGroupMetadata, RebalanceProtocol},
     error::{KafkaError as ClientError, RDKafkaErrorCode as Code},
     message::BorrowedMessage,
     types::RDKafkaRespErr,
@@ -31,12 +31,14 @@ use super::{
     partitions::Partitions,
     start::Rules,
     status::SourceStatus,
+    transact::{Progress, positions},
 };
 use crate::{
     kafka::{
         KafkaError,
         error::{Severity, severity},
         log::Limiter,
+        transaction::Transactions,
     },
     model::Record,
     pipeline::{Assigned, Commit, Intake},
@@ -67,6 +69,16 @@ pub(super) struct State {
     pub(super) committer: Option<Committer>,
     /// A fetch position was out of range; what the library said.
     pub(super) out_of_range: Option<String>,
+    /// Exactly once: where records are written.
+    pub(super) transactions: Option<Arc<Transactions>>,
+    /// The membership under which the owned partitions are read.
+    pub(super) member: Option<ConsumerGroupMetadata>,
+    /// Of the transaction.
+    pub(super) progress: Progress,
+    /// The transaction has to be undone.
+    pub(super) rewind_wanted: bool,
+    /// When the source last looked for records: a process that was stopped for longer than its session may have been put out of the group.
+    pub(super) last_poll: Instant,
 }
 
 /// The context of the consumer.
@@ -79,6 +91,11 @@ pub(super) struct SourceContext {
     pub(super) group: String,
     /// Longest drain inside a rebalance.
     pub(super) drain: Duration,
+    /// Exactly once: the group knows members by a name that they chose, so that a membership is never empty and may be taken at any time. It has
+    /// to be: its epoch changes without a rebalance of this member.
+    pub(super) fresh_members: bool,
+    /// A pause after which the group may have put this member out.
+    pub(super) longest_pause: Duration,
 }
 
 impl SourceContext {
@@ -86,7 +103,8 @@ impl SourceContext {
     pub(super) fn take(&self, message: &BorrowedMessage<'_>) {
         let mut guard = self.state.lock();
         let state = &mut *guard;
-        if state.closing {
+        // What was written is about to be undone: this will be read again.
+        if state.closing || state.rewind_wanted {
             return;
         }
         let Some((topic, owned)) = state.partitions.of_record(message.topic(), message.partition()) else { return };
@@ -144,7 +162,18 @@ impl SourceContext {
                 .any(|(topic, number)| *number == record.origin.partition && *topic == record.origin.topic)
         });
         let commits = state.intake.revoke(partitions, lost, within);
-        if !lost {
+        if state.transactions.is_some() {
+            if lost {
+                // What was written on account of the lost ones must not be committed.
+                state.rewind_wanted = true;
+            } else {
+                for commit in commits {
+                    self.want(state, commit);
+                }
+                let left = within.saturating_sub(began.elapsed()).max(Duration::from_secs(1));
+                self.transact_finally(consumer, state, left);
+            }
+        } else if !lost {
             for commit in commits {
                 self.want(state, commit);
             }
@@ -203,7 +232,7 @@ impl SourceContext {
         }
     }
 
-    fn want(&self, state: &mut State, mut commit: Commit) {
+    pub(super) fn want(&self, state: &mut State, mut commit: Commit) {
         if commit.metadata.len() > METADATA {
             let (topic, partition, bytes) = (&*commit.topic, commit.partition, commit.metadata.len());
             warn!(topic, partition, bytes, "metadata of a commit is too long, left out");
@@ -243,6 +272,8 @@ impl SourceContext {
 
     fn assign(&self, consumer: &Consumer, assigned: &TopicPartitionList) {
         self.status.rebalances.fetch_add(1, Ordering::Relaxed);
+        let last_poll = self.state.lock().last_poll;
+        let member = self.membership(consumer, last_poll);
         let starts = match self.rules.resolve(consumer, assigned, &self.stop, &self.limiter) {
             Ok(starts) => starts.unwrap_or_default(),
             Err(failure) => {
@@ -250,12 +281,10 @@ impl SourceContext {
                 Vec::new()
             }
         };
-        let mut list = TopicPartitionList::with_capacity(starts.len());
-        for start in &starts {
-            if let Err(error) = list.add_partition_offset(&start.topic, start.partition, start.at) {
-                self.fail(KafkaError::Input(error.to_string()));
-            }
-        }
+        let list = positions(&starts).unwrap_or_else(|error| {
+            self.fail(KafkaError::Input(error.to_string()));
+            TopicPartitionList::new()
+        });
         // Also when there is nothing to assign: the library waits for the answer to its rebalance.
         let result = match consumer.rebalance_protocol() {
             RebalanceProtocol::Cooperative => consumer.incremental_assign(&list),
@@ -276,6 +305,7 @@ impl SourceContext {
             let next = start.next();
             state.own(&start.topic, start.partition, next, start.committed, start.pin);
         }
+        self.take_membership(consumer, state, member);
         let owned = state.partitions.all();
         info!(group = self.group, assigned = list.count(), owned = owned.len(), "partitions assigned");
         self.status.set_partitions(&owned);
@@ -289,7 +319,7 @@ impl SourceContext {
         let mut guard = self.state.lock();
         let state = &mut *guard;
         if state.closing {
-            if !lost {
+            if !lost && state.transactions.is_none() {
                 self.commit_now(consumer, state, Duration::from_secs(1));
             }
             return Vec::new();
@@ -302,6 +332,9 @@ impl SourceContext {
     fn revoke(&self, consumer: &Consumer, revoked: &TopicPartitionList) {
         self.status.rebalances.fetch_add(1, Ordering::Relaxed);
         let lost = consumer.assignment_lost();
+        if lost {
+            self.state.lock().member = None;
+        }
         let partitions = self.owned_of(consumer, revoked, lost);
         if !partitions.is_empty() {
             info!(group = self.group, revoked = partitions.len(), lost, "partitions revoked");
@@ -351,6 +384,9 @@ impl State {
         let (committed, metadata) = committed.map_or((None, String::new()), |(next, text)| (Some(next), text));
         self.offsets.own(&topic, partition, committed);
         if let Some(next) = pin {
+            if let Some((_, owned)) = self.partitions.of_record(&topic, partition) {
+                owned.pin = Some(next);
+            }
             self.offsets.want(Commit { topic: Arc::clone(&topic), partition, next, metadata: String::new() });
         }
         self.intake.assigned(Assigned { topic, partition, epoch, metadata, committed });

@@ -16,6 +16,7 @@ mod offsets;
 mod partitions;
 mod start;
 mod status;
+mod transact;
 
 use std::{
     fmt,
@@ -40,8 +41,9 @@ use self::{
     offsets::Offsets,
     partitions::Partitions,
     start::Rules,
+    transact::Progress,
 };
-use super::{Config, KafkaError, OnGap, log::Limiter, properties, topics::Topics};
+use super::{Config, KafkaError, OnGap, log::Limiter, properties, topics::Topics, transaction::Transactions};
 use crate::{model::SharedClock, pipeline::Intake};
 
 /// Most records of a batch.
@@ -99,9 +101,13 @@ pub(super) fn spawn(
     topics: &Topics,
     clock: SharedClock,
     intake: Box<dyn Intake>,
+    transactions: Option<Arc<Transactions>>,
 ) -> Result<SourceHandle, KafkaError> {
     let settings = properties::consumer(config);
     let longest_silence = settings.get("max.poll.interval.ms").and_then(|value| value.parse().ok()).unwrap_or(60_000);
+    let number = |name: &str| settings.get(name).and_then(|value| value.parse().ok());
+    let session = Duration::from_millis(number("session.timeout.ms").unwrap_or(45_000));
+    let exactly_once = transactions.is_some();
     let stop = Arc::new(AtomicBool::new(false));
     let status = SourceStatus::new(clock);
     let context = SourceContext {
@@ -116,6 +122,11 @@ pub(super) fn spawn(
             paused: false,
             committer: None,
             out_of_range: None,
+            transactions,
+            member: None,
+            progress: Progress::new(config.transaction_interval),
+            rewind_wanted: false,
+            last_poll: Instant::now(),
         }),
         status: Arc::clone(&status),
         stop: Arc::clone(&stop),
@@ -124,13 +135,17 @@ pub(super) fn spawn(
         group: config.group_id.clone(),
         // The group waits for this member that long and no longer.
         drain: config.shutdown_timeout.min(Duration::from_millis(longest_silence) * 3 / 4),
+        fresh_members: settings.get("group.protocol") == Some("consumer"),
+        longest_pause: session / 2,
     };
     let refused = |error: ClientError| KafkaError::Settings(error.to_string());
     let no_thread = |error: std::io::Error| KafkaError::Settings(format!("no thread for the input: {error}"));
     let consumer: Arc<Consumer> = Arc::new(settings.create_with_context(context).map_err(refused)?);
     let names: Vec<&str> = config.topics.iter().map(String::as_str).collect();
     consumer.subscribe(&names).map_err(refused)?;
-    consumer.context().state.lock().committer = Some(Committer::spawn(Arc::clone(&consumer)).map_err(no_thread)?);
+    if !exactly_once {
+        consumer.context().state.lock().committer = Some(Committer::spawn(Arc::clone(&consumer)).map_err(no_thread)?);
+    }
     let source = Source {
         consumer,
         stop: Arc::clone(&stop),
@@ -171,6 +186,7 @@ impl Source {
             }
             self.look_for_gaps();
             self.commit_if_due();
+            self.rewind_if_wanted();
         }
         self.finish()
     }
@@ -182,6 +198,7 @@ impl Source {
     /// Reads what has arrived and hands it over. Waits this long for the first record.
     fn read(&self, wait: Duration) {
         let context = self.context();
+        context.state.lock().last_poll = Instant::now();
         let mut wait = wait;
         loop {
             match self.consumer.poll(wait) {
@@ -268,12 +285,42 @@ impl Source {
     fn commit_if_due(&mut self) {
         let context = Arc::clone(self.context());
         let mut guard = context.state.lock();
+        if let Some(transactions) = &guard.transactions {
+            // Undone as soon as it is known to be hopeless: shards only wait for that then.
+            if transactions.is_broken() || guard.progress.is_due(transactions) {
+                context.transact(&self.consumer, &mut guard, SourceContext::commit_patience());
+            }
+            return;
+        }
         if guard.offsets.is_under_way() {
             context.settle_answers(&mut guard, Duration::ZERO);
         }
         if self.last_commit.elapsed() >= self.commit_interval {
             self.last_commit = Instant::now();
             context.send_commits(&mut guard);
+        }
+    }
+
+    fn rewind_if_wanted(&self) {
+        let mut state = self.context().state.lock();
+        if state.rewind_wanted && state.failure.is_none() {
+            self.context().rewind(&self.consumer, &mut state);
+        }
+    }
+
+    /// Exactly once: nothing may stay in a transaction without its offsets.
+    fn end_transaction(&self, clean: bool, until: Instant) {
+        let context = self.context();
+        let mut state = context.state.lock();
+        let Some(transactions) = state.transactions.clone() else { return };
+        state.rewind_wanted |= !clean || state.failure.is_some();
+        let failed_before = state.failure.take();
+        while state.rewind_wanted && state.failure.is_none() && Instant::now() < until && transactions.is_usable() {
+            context.rewind(&self.consumer, &mut state);
+        }
+        state.failure = failed_before.or(state.failure.take());
+        if state.rewind_wanted {
+            transactions.set_broken();
         }
     }
 
@@ -284,9 +331,14 @@ impl Source {
         let (owned, failure) = {
             let mut state = context.state.lock();
             state.closing = true;
+            state.progress.last_call = Some(began + self.shutdown_timeout);
             (state.partitions.all(), state.failure.clone())
         };
-        let lost = self.consumer.assignment_lost() || matches!(failure, Some(KafkaError::Group { .. }));
+        let exactly_once = context.state.lock().transactions.is_some();
+        let lost = self.consumer.assignment_lost()
+            || matches!(failure, Some(KafkaError::Group { .. }))
+            // No transaction will be committed any more.
+            || exactly_once && failure.is_some();
         if !owned.is_empty() {
             info!(partitions = owned.len(), "draining the input");
             context.give_up(&self.consumer, &owned, lost, self.shutdown_timeout);
@@ -294,7 +346,8 @@ impl Source {
         // In the background: with the brokers away it would wait for longer than a shutdown may take.
         let patience = self.shutdown_timeout.saturating_sub(began.elapsed()).clamp(Duration::from_secs(1), SHUTDOWN);
         let commit_began = Instant::now();
-        while !lost && commit_began.elapsed() < patience {
+        self.end_transaction(!lost, began + self.shutdown_timeout.max(Duration::from_secs(2)));
+        while !lost && !exactly_once && commit_began.elapsed() < patience {
             {
                 let mut state = context.state.lock();
                 context.settle_answers(&mut state, Duration::ZERO);
@@ -313,7 +366,7 @@ impl Source {
         let free = committer.is_none_or(|committer| committer.end(Duration::from_secs(1)));
         {
             let mut state = context.state.lock();
-            if !lost && !state.offsets.is_settled() {
+            if !lost && !exactly_once && !state.offsets.is_settled() {
                 warn!("the last commit was not acknowledged: some records will be read again");
             }
             // Leaving the group must not wait for it once more.

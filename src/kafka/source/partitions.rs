@@ -11,6 +11,8 @@ pub(super) struct Owned {
     pub(super) epoch: u32,
     /// The next offset that is expected, at least; `None` before the first record where the start was "the oldest".
     pub(super) next: Option<i64>,
+    /// Where reading began although the group had no offset: to be kept to until there is one.
+    pub(super) pin: Option<i64>,
 }
 
 #[derive(Debug)]
@@ -52,7 +54,7 @@ impl Partitions {
         if owned.len() <= slot {
             owned.resize_with(slot + 1, || None);
         }
-        owned[slot] = Some(Owned { partition, epoch, next });
+        owned[slot] = Some(Owned { partition, epoch, next, pin: None });
         epoch
     }
 

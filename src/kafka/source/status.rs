@@ -38,6 +38,7 @@ pub struct SourceStatus {
     pub(super) records_missed: AtomicU64,
     pub(super) rebalances: AtomicU64,
     pub(super) commits_refused: AtomicU64,
+    pub(super) transactions_undone: AtomicU64,
     pub(super) headers_unreadable: AtomicU64,
 }
 
@@ -54,6 +55,7 @@ impl SourceStatus {
             records_missed: AtomicU64::new(0),
             rebalances: AtomicU64::new(0),
             commits_refused: AtomicU64::new(0),
+            transactions_undone: AtomicU64::new(0),
             headers_unreadable: AtomicU64::new(0),
         })
     }
@@ -101,6 +103,11 @@ impl SourceStatus {
     /// Commits that were refused and tried again.
     pub fn commits_refused(&self) -> u64 {
         self.commits_refused.load(Ordering::Relaxed)
+    }
+
+    /// Transactions that were undone; their records were read again (exactly once).
+    pub fn transactions_undone(&self) -> u64 {
+        self.transactions_undone.load(Ordering::Relaxed)
     }
 
     /// Headers that were left out because their name is not UTF-8.

@@ -320,10 +320,15 @@ impl Daemon {
         self.child.try_wait().unwrap().is_none()
     }
 
+    /// Sends a signal, `TERM`, `STOP` ….
+    pub(crate) fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+    }
+
     /// Sends SIGTERM and waits for the end.
     pub(crate) fn terminate(mut self) -> Ended {
-        let sent = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
-        assert!(sent.success());
+        self.signal("TERM");
         self.wait(Duration::from_secs(30))
     }
 

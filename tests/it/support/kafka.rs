@@ -23,7 +23,7 @@ use rdkafka::{
     message::{Header, Headers as _, OwnedHeaders},
     producer::{BaseProducer, BaseRecord, Producer as _},
 };
-use sidelight::kafka::{Config, OffsetReset, OnGap, Partitioning};
+use sidelight::kafka::{Config, Guarantee, OffsetReset, OnGap, Partitioning};
 
 /// Longest wait for something that should happen at once.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -81,7 +81,9 @@ pub(crate) fn config(brokers: &str, name: &str) -> Config {
         late_topic: format!("{name}.late"),
         dlq_topic: format!("{name}.dlq"),
         partitioning: Partitioning::Key,
+        guarantee: Guarantee::AtLeastOnce,
         commit_interval: Duration::from_millis(100),
+        transaction_interval: Duration::from_millis(200),
         shutdown_timeout: Duration::from_secs(10),
         create_topics: true,
         replication_factor: -1,

@@ -88,7 +88,9 @@ impl Echo {
                 let failure = match error {
                     SendError::TooLarge => DeliveryFailure::TooLarge,
                     SendError::Refused(text) => DeliveryFailure::Refused(text),
-                    SendError::Full | SendError::Fatal(_) => DeliveryFailure::Fatal(error.to_string()),
+                    SendError::Full | SendError::Fatal(_) | SendError::Undone => {
+                        DeliveryFailure::Fatal(error.to_string())
+                    }
                 };
                 self.failures.lock().push(failure);
                 Self::finish(inner, &(topic, partition), epoch, offset);

@@ -1,5 +1,7 @@
 //! One shard under a manual clock, with an in-memory sink and answers given by hand.
 
+mod exactly_once;
+
 use std::{
     sync::{Arc, mpsc},
     time::Duration,
@@ -10,8 +12,9 @@ use parking_lot::Mutex;
 use serde_json::Value;
 
 use super::{
+    handle::ShardHandle,
     mailbox::{Mail, News},
-    shard::{Shard, ShardConfig, ShardHandle},
+    shard::{Shard, ShardConfig},
     tracker::Tracker,
     *,
 };
@@ -153,6 +156,7 @@ impl Rig {
             park_bytes: plan.park_bytes,
             late_for,
             owed_bytes: plan.owed_bytes,
+            exactly_once: true,
         };
         let shard = Shard::new(
             handle.mailbox(),
@@ -160,11 +164,13 @@ impl Rig {
             Lookup::new(gate, cache, enricher.clone(), 0),
             Writer::new(Arc::clone(&sink) as Arc<dyn Sink>, Arc::clone(&tracker), Shape::Ecs, false),
             Arc::clone(&tracker),
+            Arc::default(),
             shared,
             config,
             Meter::new(metrics.clone(), 0),
         );
-        let mut intake = PipelineIntake::new(Arc::clone(&tracker), vec![handle.clone()], usize::MAX, metrics);
+        let mut intake =
+            PipelineIntake::new(Arc::clone(&tracker), Arc::default(), vec![handle.clone()], usize::MAX, metrics);
         let topic = "in".into();
         intake.assigned(Assigned { topic, partition: 0, epoch: 1, metadata: String::new(), committed: None });
         Self { clock, sink, tracker, handle, shard, intake, enricher, next: 0 }

@@ -1,0 +1,370 @@
+//! Transactions: what a replica writes, and the offsets of what it read, become visible together or not at all.
+//!
+//! One transactional producer for each replica, under a name that outlives the process. At start it ends what its predecessor left open. Calls are judged as
+//! the client library prescribes: a retriable one is repeated, an abortable error means that the transaction has to be undone, a fatal one ends the
+//! process; anything else counts as fatal.
+//!
+//! The library's flush sleeps 100 ms at a time, so nothing here is called before the delivery reports are in.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use parking_lot::Mutex;
+use rdkafka::{
+    ClientConfig, Message as _, Offset, TopicPartitionList,
+    consumer::ConsumerGroupMetadata,
+    error::{KafkaError as ClientError, KafkaResult, RDKafkaErrorCode as Code},
+    message::OwnedMessage,
+    producer::{BaseProducer, BaseRecord, Producer as _, ThreadedProducer},
+};
+use tracing::{info, warn};
+
+use super::{
+    Config, KafkaError, properties,
+    sink::{
+        Producer,
+        report::{Reports, Shared, Suspect, failure},
+    },
+};
+use crate::pipeline::Commit;
+
+/// Longest single call; between two of them it is seen whether the process has to end.
+const CALL: Duration = Duration::from_secs(1);
+/// Longest single call that cannot be taken up again: when it is over, the transaction is undone.
+const OFFSETS: Duration = Duration::from_secs(5);
+/// Between two looks at what is under way.
+const LOOK: Duration = Duration::from_micros(200);
+/// Transactions that are undone one after the other for refused batches without a record to blame, before the output counts as failed.
+const BLAMELESS: u32 = 3;
+
+/// Why a transaction was not committed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Unfinished {
+    /// It has to be undone.
+    Undo(String),
+    /// Nothing can be written any more.
+    Fatal(KafkaError),
+    /// The time was over. Only a process that ends may leave it at that: what became of the transaction is not known.
+    TimeOver,
+}
+
+/// The transactional producer's control.
+pub(super) struct Transactions {
+    id: String,
+    producer: Producer,
+    shared: Arc<Shared>,
+    settings: ClientConfig,
+    probing: ClientConfig,
+    open: AtomicBool,
+    /// How long the brokers wait for a transaction to end, and when the last one did.
+    timeout: Duration,
+    ended: Mutex<Instant>,
+    blameless: Mutex<u32>,
+}
+
+impl fmt::Debug for Transactions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transactions").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+impl Transactions {
+    /// Takes the name over, ends what an earlier process left open under it, and begins the first transaction.
+    pub(super) fn start(
+        config: &Config,
+        settings: ClientConfig,
+        producer: Producer,
+        shared: Arc<Shared>,
+    ) -> Result<Self, KafkaError> {
+        let id = config.transactional_id();
+        let started = Instant::now();
+        loop {
+            let begun = producer.read().init_transactions(CALL);
+            let Err(error) = begun else { break };
+            match judge(&error) {
+                Verdict::Again if started.elapsed() < config.start_timeout => {}
+                Verdict::Again => {
+                    let (brokers, waited) = (config.brokers.clone(), config.start_timeout);
+                    return Err(KafkaError::Unreachable { brokers, waited, reason: text(&error) });
+                }
+                Verdict::Undo | Verdict::Fatal => return Err(fatal(&id, &error)),
+            }
+        }
+        producer.read().begin_transaction().map_err(|error| fatal(&id, &error))?;
+        info!(transactional_id = id, took_ms = started.elapsed().as_millis(), "transactions ready");
+        let probing = properties::probing_producer(config);
+        Ok(Self {
+            id,
+            producer,
+            shared,
+            settings,
+            probing,
+            open: AtomicBool::new(true),
+            timeout: properties::transaction_timeout(&config.properties),
+            ended: Mutex::new(Instant::now()),
+            blameless: Mutex::new(0),
+        })
+    }
+
+    /// Whether the transaction cannot be committed any more.
+    pub(super) fn is_broken(&self) -> bool {
+        self.shared.is_broken()
+    }
+
+    /// Says that the transaction must not be committed.
+    pub(super) fn set_broken(&self) {
+        self.shared.set_broken();
+    }
+
+    /// Whether transactions still work.
+    pub(super) fn is_usable(&self) -> bool {
+        self.shared.failure().is_none()
+    }
+
+    /// Records and bytes sent in this transaction.
+    pub(super) fn size(&self) -> (u64, u64) {
+        self.shared.size()
+    }
+
+    /// Waits until everything that was sent is reported: false when that took too long, or the transaction is broken.
+    pub(super) fn settle(&self, end: Instant) -> bool {
+        while self.shared.in_flight() > 0 || self.producer.read().in_flight_count() > 0 {
+            if self.is_broken() || self.shared.failure().is_some() || Instant::now() >= end {
+                return false;
+            }
+            thread::sleep(LOOK);
+        }
+        !self.is_broken()
+    }
+
+    /// Commits the transaction with these offsets and begins the next one. Everything sent has been reported before, and nobody sends meanwhile.
+    /// `give_up` says when the process has to end whatever became of it.
+    pub(super) fn commit(
+        &self,
+        commits: &[Commit],
+        member: Option<&ConsumerGroupMetadata>,
+        give_up: impl Fn() -> bool,
+    ) -> Result<(), Unfinished> {
+        if !commits.is_empty() {
+            let Some(member) = member else {
+                return Err(Unfinished::Undo("this replica is no member of the group at present".to_owned()));
+            };
+            let list = offsets(commits).map_err(|error| Unfinished::Undo(text(&error)))?;
+            self.repeat(&give_up, || self.producer.read().send_offsets_to_transaction(&list, member, OFFSETS))?;
+        }
+        self.repeat(&give_up, || self.producer.read().commit_transaction(CALL))?;
+        self.open.store(false, Ordering::Release);
+        *self.ended.lock() = Instant::now();
+        *self.blameless.lock() = 0;
+        self.begin().map_err(Unfinished::Fatal)
+    }
+
+    /// Undoes the transaction; what was sent in it will be read by nobody. Then finds out which records of a refused batch are to blame.
+    /// The next transaction does not begin yet.
+    pub(super) fn undo(&self) -> Result<(), Unfinished> {
+        self.set_broken();
+        if self.open.load(Ordering::Acquire) {
+            let aborted = self.producer.read().abort_transaction(CALL);
+            match aborted.as_ref().map_err(judge) {
+                Ok(()) => {}
+                Err(Verdict::Again | Verdict::Undo) => return Err(Unfinished::TimeOver),
+                Err(Verdict::Fatal) => self.replace(&aborted)?,
+            }
+            self.open.store(false, Ordering::Release);
+        }
+        let end = Instant::now() + CALL;
+        while self.shared.in_flight() > 0 {
+            if Instant::now() >= end {
+                return Err(Unfinished::TimeOver);
+            }
+            thread::sleep(LOOK);
+        }
+        let suspects = self.shared.take_suspects();
+        if suspects.is_empty() { Ok(()) } else { self.examine(suspects).map_err(Unfinished::Fatal) }
+    }
+
+    /// Takes a new producer in the place of one that has failed for good. Brokers end a transaction that is open for too long, by an outage or
+    /// because this process was stopped, and its producer with it. That it was another process of the same name is only known where no such time
+    /// has passed: then that one shall go on and this one end.
+    fn replace(&self, failed: &KafkaResult<()>) -> Result<(), Unfinished> {
+        if let Err(error) = failed
+            && self.ended.lock().elapsed() < self.timeout
+        {
+            return Err(Unfinished::Fatal(fatal(&self.id, error)));
+        }
+        let context = Reports::of_transactions(Arc::clone(&self.shared));
+        let refused = |error: ClientError| Unfinished::Fatal(KafkaError::Settings(error.to_string()));
+        let fresh: ThreadedProducer<Reports> = self.settings.create_with_context(context).map_err(refused)?;
+        if let Err(error) = fresh.init_transactions(CALL) {
+            return Err(match judge(&error) {
+                Verdict::Again => Unfinished::TimeOver,
+                Verdict::Undo | Verdict::Fatal => Unfinished::Fatal(fatal(&self.id, &error)),
+            });
+        }
+        warn!(transactional_id = self.id, "the brokers had ended the transaction; going on with a new producer");
+        let old = std::mem::replace(&mut *self.producer.write(), fresh);
+        // Reports what it still held.
+        drop(old);
+        *self.ended.lock() = Instant::now();
+        Ok(())
+    }
+
+    /// Begins the next transaction.
+    pub(super) fn begin(&self) -> Result<(), KafkaError> {
+        self.producer.read().begin_transaction().map_err(|error| fatal(&self.id, &error))?;
+        self.open.store(true, Ordering::Release);
+        self.shared.begin();
+        Ok(())
+    }
+
+    /// Commits what was sent since the source has ended, or undoes it.
+    pub(super) fn end(&self, within: Duration) -> bool {
+        let end = Instant::now() + within.max(Duration::from_millis(100));
+        let done = self.settle(end) && self.size().0 > 0;
+        if done || (self.size().0 == 0 && !self.is_broken()) {
+            match self.repeat(&|| Instant::now() >= end, || self.producer.read().commit_transaction(CALL)) {
+                Ok(()) => return true,
+                Err(reason) => warn!(?reason, "the last transaction was not committed"),
+            }
+        }
+        // An orphan would hold up those who read committed records.
+        if self.shared.failure().is_none()
+            && let Err(error) = self.producer.read().abort_transaction(CALL)
+        {
+            warn!(error = text(&error), "the last transaction could not be undone");
+        }
+        false
+    }
+
+    /// Repeats a call as long as that is what the library wants.
+    fn repeat(&self, give_up: &impl Fn() -> bool, call: impl Fn() -> KafkaResult<()>) -> Result<(), Unfinished> {
+        loop {
+            let Err(error) = call() else { return Ok(()) };
+            match judge(&error) {
+                Verdict::Again if give_up() => return Err(Unfinished::TimeOver),
+                Verdict::Again => {}
+                Verdict::Undo => return Err(Unfinished::Undo(text(&error))),
+                // Whether it is the end is seen when the transaction is undone.
+                Verdict::Fatal => return Err(Unfinished::Undo(text(&error))),
+            }
+        }
+    }
+
+    /// Tries records of a refused batch one by one, in transactions that are undone whatever comes of them.
+    fn examine(&self, suspects: Vec<Suspect>) -> Result<(), KafkaError> {
+        let failed = |error: &ClientError| fatal(&self.id, error);
+        let verdicts = Probe::default();
+        let probe: BaseProducer<Probe> = self
+            .probing
+            .create_with_context(verdicts.clone())
+            .map_err(|error| KafkaError::Settings(error.to_string()))?;
+        probe.init_transactions(OFFSETS).map_err(|error| failed(&error))?;
+        let (count, mut to_blame) = (suspects.len(), 0);
+        for Suspect { token, message, timestamp } in suspects {
+            probe.begin_transaction().map_err(|error| failed(&error))?;
+            *verdicts.0.lock() = None;
+            let sent = send(&probe, &message, timestamp);
+            let end = Instant::now() + OFFSETS;
+            while sent.is_ok() && verdicts.0.lock().is_none() && Instant::now() < end {
+                probe.poll(Duration::from_millis(1));
+            }
+            let code = sent.err().or_else(|| verdicts.0.lock().take().flatten());
+            probe.abort_transaction(OFFSETS).map_err(|error| failed(&error))?;
+            let Some(code) = code else { continue };
+            to_blame += 1;
+            self.shared.blame(token, failure(code, message.topic()));
+        }
+        let mut blameless = self.blameless.lock();
+        *blameless = if to_blame > 0 { 0 } else { *blameless + 1 };
+        warn!(records = count, to_blame, "a batch was refused; its records were tried one by one");
+        if *blameless >= BLAMELESS {
+            let reason = "batches are refused whose records are accepted one by one: max.message.bytes of a topic was lowered; a restart takes the new limit";
+            return Err(KafkaError::Transaction { id: self.id.clone(), reason: reason.to_owned() });
+        }
+        Ok(())
+    }
+}
+
+/// What became of the record that is being tried: `Some(None)` it was accepted.
+#[derive(Clone, Default)]
+struct Probe(Arc<Mutex<Option<Option<Code>>>>);
+
+impl rdkafka::ClientContext for Probe {}
+
+impl rdkafka::producer::ProducerContext for Probe {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &rdkafka::producer::DeliveryResult<'_>, _: ()) {
+        let code = result.as_ref().err().map(|(error, _)| error.rdkafka_error_code().unwrap_or(Code::Unknown));
+        self.0.lock().get_or_insert(code);
+    }
+}
+
+fn send(probe: &BaseProducer<Probe>, message: &OwnedMessage, timestamp: Option<i64>) -> Result<(), Code> {
+    let mut record = BaseRecord::<[u8], [u8]>::to(message.topic());
+    record.key = message.key();
+    record.payload = message.payload();
+    record.partition = (message.partition() >= 0).then(|| message.partition());
+    record.timestamp = timestamp;
+    record.headers = message.headers().cloned();
+    probe.send(record).map_err(|(error, _)| error.rdkafka_error_code().unwrap_or(Code::Unknown))
+}
+
+/// What to do about an error of a transactional call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    Again,
+    Undo,
+    Fatal,
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "of what is no transactional error nothing can be expected")]
+fn judge(error: &ClientError) -> Verdict {
+    match error {
+        ClientError::Transaction(error) if error.is_fatal() => Verdict::Fatal,
+        ClientError::Transaction(error) if error.txn_requires_abort() => Verdict::Undo,
+        ClientError::Transaction(error) if error.is_retriable() => Verdict::Again,
+        // The reports are in before a commit: only the count of the library lags behind.
+        ClientError::Flush(_) => Verdict::Again,
+        _ => Verdict::Fatal,
+    }
+}
+
+fn text(error: &ClientError) -> String {
+    if let ClientError::Transaction(error) = error { error.string() } else { error.to_string() }
+}
+
+fn fatal(id: &str, error: &ClientError) -> KafkaError {
+    if let Some(code @ (Code::TransactionalIdAuthorizationFailed | Code::ClusterAuthorizationFailed)) =
+        error.rdkafka_error_code()
+    {
+        return KafkaError::Forbidden { what: format!("write transactions as '{id}'"), reason: code.to_string() };
+    }
+    let mut reason = text(error);
+    if let Some(Code::Fenced | Code::ProducerFenced | Code::InvalidProducerEpoch) = error.rdkafka_error_code() {
+        reason.push_str(
+            "; either another process runs with the same kafka.instance_id, or this one was away for longer than transaction.timeout.ms: \
+             start it again",
+        );
+    }
+    KafkaError::Transaction { id: id.to_owned(), reason }
+}
+
+fn offsets(commits: &[Commit]) -> KafkaResult<TopicPartitionList> {
+    let mut list = TopicPartitionList::with_capacity(commits.len());
+    for commit in commits {
+        let mut element = list.add_partition(&commit.topic, commit.partition);
+        element.set_offset(Offset::Offset(commit.next))?;
+        if !commit.metadata.is_empty() {
+            element.set_metadata(&commit.metadata);
+        }
+    }
+    Ok(list)
+}
