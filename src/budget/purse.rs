@@ -71,6 +71,8 @@ pub struct Answered<T> {
 pub struct Purse<T> {
     provider: Box<str>,
     cost: u32,
+    /// Items that one call asks about.
+    batch: u32,
     tickets: VecDeque<Ticket<T>>,
     asked: BTreeMap<u64, Asked<T>>,
     /// Calls that are over and not yet returned, by lease; since when the oldest waits.
@@ -92,6 +94,7 @@ impl<T: Clone> Purse<T> {
         Self {
             provider: provider.into(),
             cost: cost.max(1),
+            batch: 1,
             tickets: VecDeque::new(),
             asked: BTreeMap::new(),
             over: BTreeMap::new(),
@@ -103,7 +106,18 @@ impl<T: Clone> Purse<T> {
         }
     }
 
-    /// Calls that may be started, some of them perhaps too old by now.
+    /// The same for calls that ask about up to `batch` items each.
+    #[must_use]
+    pub fn with_batch(self, batch: usize) -> Self {
+        Self { batch: u32::try_from(batch.clamp(1, MAX_CLAIMS)).unwrap_or(1), ..self }
+    }
+
+    /// Items that one call asks about.
+    const fn batch(&self) -> usize {
+        self.batch as usize
+    }
+
+    /// Items for which calls may be started, some of them perhaps too old by now.
     pub fn tickets(&self) -> usize {
         self.tickets.len()
     }
@@ -134,11 +148,12 @@ impl<T: Clone> Purse<T> {
         let held = on_its_way + self.tickets.len();
         let size = self.size(ledger, now_ms);
         // No more than can be called while the lease is young.
-        let most = slots.saturating_mul(4).saturating_sub(held);
-        size.min(most).min(waiting).min(MAX_CLAIMS)
+        let most = slots.saturating_mul(4 * self.batch()).saturating_sub(held);
+        let whole = MAX_CLAIMS - MAX_CLAIMS % self.batch();
+        size.saturating_mul(self.batch()).min(most).min(waiting).min(whole)
     }
 
-    /// Items in one request: few where units are few, so that a crash costs little; many where they come by the hundred, so that the ledger stays short.
+    /// Calls in one request: few where units are few, so that a crash costs little; many where they come by the hundred, so that the ledger stays short.
     fn size(&self, ledger: &Ledger, now_ms: i64) -> usize {
         let replicas = ledger.replicas() as u64;
         let room = ledger.capacity(&self.provider, 0, Urgency::Ordinary, now_ms);
@@ -157,7 +172,7 @@ impl<T: Clone> Purse<T> {
             provider: self.provider.clone(),
             urgent: urgency == Urgency::Urgent,
             cost: self.cost,
-            batch: 1,
+            batch: self.batch,
             claims,
         }
     }
@@ -172,12 +187,11 @@ impl<T: Clone> Purse<T> {
             }
             return answered;
         };
-        let mut call = 0;
         for (item, fate) in asked.items.into_iter().zip(&granted.fates) {
             match fate {
                 Fate::Won => {
+                    let call = u32::try_from(answered.won / self.batch()).unwrap_or(u32::MAX);
                     self.tickets.push_back(Ticket { item, lease: seq, call, began: asked.began });
-                    call += 1;
                     answered.won += 1;
                 }
                 Fate::Taken { until } => answered.taken.push((item, *until)),
@@ -230,6 +244,17 @@ impl<T: Clone> Purse<T> {
             stale.push(ticket.item);
         }
         None
+    }
+
+    /// All items of the next call that may be started now, as [`take`](Self::take) gives one.
+    pub fn take_call(&mut self, now: Reading, stale: &mut Vec<T>) -> Option<((u64, u32), Vec<T>)> {
+        let first = self.take(now, stale)?;
+        let call = first.lease();
+        let mut items = vec![first.item];
+        while let Some(next) = self.tickets.pop_front_if(|ticket| ticket.lease() == call) {
+            items.push(next.item);
+        }
+        Some((call, items))
     }
 
     /// A call that was taken is over. Only when it has ended, whatever came of it: a return says that the provider has seen it.

@@ -296,8 +296,8 @@ impl Board {
         self.desks.get_mut(provider).map_or(Err(Idle::UntilWoken), |desk| desk.may_call(now))
     }
 
-    /// Takes the best waiting indicator of a provider, paid from its budget.
-    pub(super) fn take(&mut self, provider: usize, now: Duration, wall_ms: i64) -> Result<Indicator, Idle> {
+    /// Takes the best waiting indicators of a provider for one call, paid from its budget.
+    pub(super) fn take(&mut self, provider: usize, now: Duration, wall_ms: i64) -> Result<Vec<Indicator>, Idle> {
         if self.member.is_some() {
             return self.take_leased(provider, Reading { monotonic: now, wall_ms });
         }
@@ -313,17 +313,21 @@ impl Board {
             desk.breaker.record(Effect::Neutral);
             return Err(Idle::Until(exhausted.retry_at));
         }
-        let Some(indicator) = desk.queue.pop() else { return Err(Idle::UntilWoken) };
-        self.start(provider, &indicator);
-        Ok(indicator)
+        desk.gathered();
+        let batch = desk.batch;
+        let taken: Vec<Indicator> = std::iter::from_fn(|| desk.queue.pop()).take(batch).collect();
+        self.start(provider, &taken);
+        Ok(taken)
     }
 
     /// A call starts.
-    pub(super) fn start(&mut self, provider: usize, indicator: &Indicator) {
+    pub(super) fn start(&mut self, provider: usize, indicators: &[Indicator]) {
         let Some(desk) = self.desks.get_mut(provider) else { return };
         desk.in_flight += 1;
         desk.calls += 1;
-        if let Some(state) = self.flights.get_mut(indicator).and_then(|flight| flight.slot(provider)) {
+        for indicator in indicators {
+            let Some(flight) = self.flights.get_mut(indicator) else { continue };
+            let Some(state) = flight.slot(provider) else { continue };
             let attempts = match state {
                 SlotState::Waiting { attempts, .. } => *attempts,
                 SlotState::Calling { .. } | SlotState::Answered { .. } | SlotState::Over { .. } => 0,
@@ -332,8 +336,37 @@ impl Board {
         }
     }
 
-    /// Books the result of a call.
+    /// Books the results of a call, one for each of its indicators; one that is missing is a failure.
     pub(super) fn finish(
+        &mut self,
+        provider: usize,
+        indicators: &[Indicator],
+        mut results: Vec<Result<Verdict, LookupError>>,
+        length: Duration,
+        now: Duration,
+        wall_ms: i64,
+    ) -> Vec<Finished> {
+        results.resize(indicators.len(), Err(LookupError::failed(FailReason::Malformed, "no answer for an indicator")));
+        let Some(desk) = self.desks.get_mut(provider) else { return Vec::new() };
+        desk.in_flight = desk.in_flight.saturating_sub(1);
+        if let Some(first) = indicators.first() {
+            desk.end_call(first, results.iter().all(Result::is_ok), Reading { monotonic: now, wall_ms });
+        }
+        desk.breaker.record(Effect::of_call(&results));
+        desk.took(length);
+        let mut finished = Vec::with_capacity(results.len());
+        let (before, mut after) = (self.dice.clone(), self.dice.clone());
+        for (indicator, result) in indicators.iter().zip(results) {
+            // What failed together waits alike, so that it makes one call again.
+            self.dice = before.clone();
+            finished.push(self.finish_one(provider, indicator, result, length, now, wall_ms));
+            after = self.dice.clone();
+        }
+        self.dice = after;
+        finished
+    }
+
+    fn finish_one(
         &mut self,
         provider: usize,
         indicator: &Indicator,
@@ -343,10 +376,6 @@ impl Board {
         wall_ms: i64,
     ) -> Finished {
         let Some(desk) = self.desks.get_mut(provider) else { return Finished::Answered };
-        desk.in_flight = desk.in_flight.saturating_sub(1);
-        desk.end_call(indicator, result.is_ok(), Reading { monotonic: now, wall_ms });
-        desk.breaker.record(Effect::of(&result));
-        desk.took(length);
         let attempts = match self.flights.get_mut(indicator).and_then(|flight| flight.slot(provider)) {
             Some(SlotState::Calling { attempts }) => *attempts,
             Some(_) | None => 1,

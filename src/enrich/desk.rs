@@ -9,6 +9,11 @@ use crate::{
     provider::{Breaker, Provider},
 };
 
+/// How long a call that can ask about several indicators waits for more of them.
+pub(super) const LINGER: Duration = Duration::from_millis(50);
+/// Indicators in one call, at most: what a request to the ledger can name.
+const MAX_BATCH: usize = crate::budget::ledger::MAX_CLAIMS;
+
 /// A provider with its account; plain data for building the enricher.
 pub struct Setup {
     /// The client.
@@ -75,6 +80,10 @@ pub(super) struct Desk {
     pub(super) slots: usize,
     /// The shortest window of its quota.
     window: Duration,
+    /// Indicators that one call asks about, at most.
+    pub(super) batch: usize,
+    /// Since when a call that is not full is being gathered.
+    gathering: Option<Duration>,
     /// Length of a typical call, a running mean; zero before the first.
     typical: Duration,
     pub(super) calls: u64,
@@ -84,10 +93,10 @@ pub(super) struct Desk {
 
 impl Desk {
     pub(super) fn new(setup: Setup) -> Self {
-        let id = setup.provider.id();
+        let (id, batch) = (setup.provider.id(), setup.provider.batch_size().clamp(1, MAX_BATCH));
         let shortest = setup.budget.snapshot().first().map(|window| window.span);
         let window = shortest.and_then(Span::sliding).unwrap_or(Duration::from_secs(3_600));
-        let lease = setup.budget.ledger_terms().map(|_| LeaseDesk::new(setup.provider.id(), window));
+        let lease = setup.budget.ledger_terms().map(|_| LeaseDesk::new(id, window, batch));
         Self {
             window,
             id,
@@ -101,6 +110,8 @@ impl Desk {
             refusals: 0,
             in_flight: 0,
             slots: setup.max_in_flight.max(1),
+            batch,
+            gathering: None,
             typical: Duration::ZERO,
             calls: 0,
             lease,
@@ -121,11 +132,31 @@ impl Desk {
         if !self.typical.is_zero() {
             // Calls that the slots can start and finish until then.
             let rounds = wait.as_secs_f64() / self.typical.as_secs_f64();
-            if (ahead + self.in_flight) as f64 >= rounds * self.slots as f64 {
+            if (ahead / self.batch + self.in_flight) as f64 >= rounds * self.slots as f64 {
                 return false;
             }
         }
-        u64::try_from(ahead).unwrap_or(u64::MAX) < self.budget.capacity_within(wait, Urgency::Ordinary)
+        u64::try_from(ahead / self.batch).unwrap_or(u64::MAX) < self.budget.capacity_within(wait, Urgency::Ordinary)
+    }
+
+    /// Until when the next call is left open for more indicators; `None` when it is full, or has been open for long enough.
+    pub(super) fn gathers_until(&mut self, now: Duration) -> Option<Duration> {
+        let ready = self.queue.ready();
+        if self.batch == 1 || ready == 0 || ready >= self.batch {
+            return None;
+        }
+        let since = *self.gathering.get_or_insert(now);
+        Some(since.saturating_add(LINGER)).filter(|until| *until > now)
+    }
+
+    /// As [`gathers_until`](Self::gathers_until), of a call that is being gathered already.
+    pub(super) fn open_until(&self, now: Duration) -> Option<Duration> {
+        self.gathering.map(|since| since.saturating_add(LINGER)).filter(|until| *until > now)
+    }
+
+    /// The next call is gathered anew.
+    pub(super) fn gathered(&mut self) {
+        self.gathering = None;
     }
 
     /// Learns from the length of a call.
@@ -149,7 +180,7 @@ impl Desk {
 
     /// Whether more wait than the budget lets through within `wait`: then the quota is what they wait for, and the shortest window is when to look again.
     pub(super) fn overdrawn(&self, now: Duration, wait: Duration) -> Option<(Blocked, Option<Duration>)> {
-        let waiting = u64::try_from(self.queue.ready()).unwrap_or(u64::MAX);
+        let waiting = u64::try_from(self.queue.ready().div_ceil(self.batch)).unwrap_or(u64::MAX);
         let room = self.budget.capacity_within(wait, Urgency::Ordinary);
         (waiting >= room).then(|| (Blocked::Quota, Some(now.saturating_add(self.window))))
     }
@@ -163,7 +194,7 @@ impl Desk {
         if self.paused_until > now {
             return Err(Idle::Until(self.paused_until));
         }
-        Ok(())
+        self.gathers_until(now).map_or(Ok(()), |until| Err(Idle::Until(until)))
     }
 }
 

@@ -24,14 +24,14 @@ pub(super) async fn run(shared: Arc<Shared>, provider: usize, tasks: TaskTracker
             () = stop.cancelled() => return,
             step = next(&shared, provider) => step,
         };
-        let Some((indicator, permits)) = step else { return };
+        let Some((indicators, permits)) = step else { return };
         let shared = Arc::clone(&shared);
         let stop = stop.clone();
         tasks.spawn(async move {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => {}
-                () = call(&shared, provider, &indicator) => {}
+                () = call(&shared, provider, &indicators) => {}
             }
             drop(permits);
             if let Some(wake) = shared.wake.get(provider) {
@@ -43,8 +43,8 @@ pub(super) async fn run(shared: Arc<Shared>, provider: usize, tasks: TaskTracker
 
 type Permits = (OwnedSemaphorePermit, OwnedSemaphorePermit);
 
-/// Waits for the next indicator that may be asked about; `None` when the semaphores are closed.
-async fn next(shared: &Shared, provider: usize) -> Option<(Indicator, Permits)> {
+/// Waits for the indicators of the next call; `None` when the semaphores are closed.
+async fn next(shared: &Shared, provider: usize) -> Option<(Vec<Indicator>, Permits)> {
     let (wake, slots) = (shared.wake.get(provider)?, shared.slots.get(provider)?);
     loop {
         // A slot of the provider first: a provider that is slow must not hold slots of all the others.
@@ -53,7 +53,7 @@ async fn next(shared: &Shared, provider: usize) -> Option<(Indicator, Permits)> 
             Ok(()) => {
                 let all = Arc::clone(&shared.all_slots).acquire_owned().await.ok()?;
                 match shared.step(|board, now, wall_ms| board.take(provider, now, wall_ms)) {
-                    Ok(indicator) => return Some((indicator, (own, all))),
+                    Ok(indicators) => return Some((indicators, (own, all))),
                     Err(idle) => idle,
                 }
             }
@@ -74,25 +74,27 @@ async fn next(shared: &Shared, provider: usize) -> Option<(Indicator, Permits)> 
     }
 }
 
-async fn call(shared: &Shared, provider: usize, indicator: &Indicator) {
+async fn call(shared: &Shared, provider: usize, indicators: &[Indicator]) {
     let Some(client) = shared.clients.get(provider) else { return };
     let id = client.id();
     let begun = shared.clock.monotonic();
-    let result = client.lookup(indicator).await;
+    let results = match indicators {
+        [one] => vec![client.lookup(one).await],
+        several => client.lookup_many(several).await,
+    };
     let now = shared.clock.monotonic();
     let length = now.saturating_sub(begun);
-    shared.metrics.provider_request(id, outcome(&result), length);
-    let detail = match &result {
-        Err(LookupError::Failed { detail, .. }) => detail.clone(),
-        Err(LookupError::Throttled { .. }) | Ok(_) => String::new(),
-    };
+    shared.metrics.provider_request(id, outcome(&results), length);
+    let details: Vec<String> = results.iter().map(detail).collect();
     let (finished, effects) = {
         let mut board = shared.board.lock();
-        let finished = board.finish(provider, indicator, result, length, now, shared.clock.wall_ms());
+        let finished = board.finish(provider, indicators, results, length, now, shared.clock.wall_ms());
         (finished, board.take_effects())
     };
     shared.apply(effects);
-    report(shared, id, &finished, &detail);
+    for (finished, detail) in finished.iter().zip(details) {
+        report(shared, id, finished, &detail);
+    }
 }
 
 fn report(shared: &Shared, provider: ProviderId, finished: &Finished, detail: &str) {
@@ -121,8 +123,18 @@ fn report(shared: &Shared, provider: ProviderId, finished: &Finished, detail: &s
     }
 }
 
-/// The class of a call's result in `provider_requests_total`.
-fn outcome(result: &Result<Verdict, LookupError>) -> RequestOutcome {
+fn detail(result: &Result<Verdict, LookupError>) -> String {
+    match result {
+        Err(LookupError::Failed { detail, .. }) => detail.clone(),
+        Err(LookupError::Throttled { .. }) | Ok(_) => String::new(),
+    }
+}
+
+/// The class of a call's results in `provider_requests_total`: that of its first verdict, else that of its first failure.
+fn outcome(results: &[Result<Verdict, LookupError>]) -> RequestOutcome {
+    let Some(result) = results.iter().find(|result| result.is_ok()).or_else(|| results.first()) else {
+        return RequestOutcome::GeneralError;
+    };
     match result {
         Ok(verdict) => match verdict.kind {
             VerdictKind::Found | VerdictKind::Clean => RequestOutcome::Success,

@@ -82,15 +82,16 @@ impl Member {
 /// What one desk may call.
 pub(super) struct LeaseDesk {
     purse: Purse<Indicator>,
-    /// Calls under way, by lease and number.
+    /// Calls under way, by lease and number; by the first indicator of each.
     under_way: HashMap<Indicator, (u64, u32), foldhash::fast::RandomState>,
     /// A pause that the fleet has not been told of yet.
     pause: Option<Duration>,
 }
 
 impl LeaseDesk {
-    pub(super) fn new(provider: ProviderId, window: Duration) -> Self {
-        Self { purse: Purse::new(provider.as_str(), 1, window), under_way: HashMap::default(), pause: None }
+    pub(super) fn new(provider: ProviderId, window: Duration, batch: usize) -> Self {
+        let purse = Purse::new(provider.as_str(), 1, window).with_batch(batch);
+        Self { purse, under_way: HashMap::default(), pause: None }
     }
 
     /// Whether a request has been waiting for an answer for so long that the ledger must be out of reach.
@@ -100,10 +101,10 @@ impl LeaseDesk {
 }
 
 impl Desk {
-    /// A call that was paid from a lease has ended.
-    pub(super) fn end_call(&mut self, indicator: &Indicator, answered: bool, now: Reading) {
+    /// A call that was paid from a lease has ended; `first` of its indicators.
+    pub(super) fn end_call(&mut self, first: &Indicator, answered: bool, now: Reading) {
         if let Some(lease) = &mut self.lease
-            && let Some(call) = lease.under_way.remove(indicator)
+            && let Some(call) = lease.under_way.remove(first)
         {
             lease.purse.over(call, if answered { CallEnd::Answered } else { CallEnd::Spent }, now);
         }
@@ -157,43 +158,45 @@ impl Board {
         }
     }
 
-    /// Takes the next indicator for which a call may start.
-    pub(super) fn take_leased(&mut self, provider: usize, now: Reading) -> Result<Indicator, Idle> {
+    /// Takes the indicators of the next call that may start.
+    pub(super) fn take_leased(&mut self, provider: usize, now: Reading) -> Result<Vec<Indicator>, Idle> {
         self.peek_leased(provider, now)?;
         let Some(desk) = self.desks.get_mut(provider) else { return Err(Idle::UntilWoken) };
         if let Err(open) = desk.breaker.admit() {
             return Err(Idle::Until(open.retry_at));
         }
         let mut stale = Vec::new();
-        let mut taken = None;
+        let mut taken = Vec::new();
         while let Some(lease) = desk.lease.as_mut()
-            && let Some(ticket) = lease.purse.take(now, &mut stale)
+            && let Some((call, items)) = lease.purse.take_call(now, &mut stale)
         {
-            let flight = self.flights.get_mut(&ticket.item);
-            let place = flight.as_ref().map(|flight| flight.place);
-            let waits = flight.and_then(|flight| flight.slot(provider));
-            if let (Some(SlotState::Waiting { not_before, .. }), Some(place)) = (waits, place) {
-                desk.queue.remove(place, *not_before);
-                lease.under_way.insert(ticket.item.clone(), ticket.lease());
-                taken = Some(ticket.item);
+            for item in items {
+                let flight = self.flights.get_mut(&item);
+                let place = flight.as_ref().map(|flight| flight.place);
+                let waits = flight.and_then(|flight| flight.slot(provider));
+                // Others were given up, or answered otherwise, in the meantime.
+                if let (Some(SlotState::Waiting { not_before, .. }), Some(place)) = (waits, place) {
+                    desk.queue.remove(place, *not_before);
+                    taken.push(item);
+                }
+            }
+            if let Some(first) = taken.first() {
+                lease.under_way.insert(first.clone(), call);
                 break;
             }
-            // It was given up, or answered otherwise, in the meantime.
-            lease.purse.over(ticket.lease(), CallEnd::Unspent, now);
+            lease.purse.over(call, CallEnd::Unspent, now);
         }
-        if taken.is_none() {
+        if taken.is_empty() {
             desk.breaker.record(Effect::Neutral);
         }
         for indicator in stale {
             self.release(provider, &indicator, now.monotonic, now);
         }
-        match taken {
-            Some(indicator) => {
-                self.start(provider, &indicator);
-                Ok(indicator)
-            }
-            None => Err(self.desks.get(provider).map_or(Idle::UntilWoken, |desk| idle(desk, now.monotonic))),
+        if taken.is_empty() {
+            return Err(self.desks.get(provider).map_or(Idle::UntilWoken, |desk| idle(desk, now.monotonic)));
         }
+        self.start(provider, &taken);
+        Ok(taken)
     }
 
     /// Returns what is over, gives up what nobody answered, asks for more.
@@ -214,6 +217,9 @@ impl Board {
 
     fn request(&mut self, provider: usize, now: Reading) {
         let (Some(desk), Some(member)) = (self.desks.get_mut(provider), &mut self.member) else { return };
+        if desk.gathers_until(now.monotonic).is_some() {
+            return;
+        }
         let Some(lease) = &mut desk.lease else { return };
         let (waiting, slots) = (desk.queue.ready(), desk.slots);
         let wants =
@@ -229,6 +235,8 @@ impl Board {
         if items.is_empty() {
             return;
         }
+        desk.gathered();
+        let Some(lease) = &mut desk.lease else { return };
         let urgency = if urgent { Urgency::Urgent } else { Urgency::Ordinary };
         member.seq += 1;
         let id = RecordId { replica: member.replica, seq: member.seq };
@@ -406,6 +414,9 @@ fn idle(desk: &Desk, now: Duration) -> Idle {
         at(due);
     }
     if desk.queue.ready() > 0 {
+        if let Some(until) = desk.open_until(now) {
+            at(until);
+        }
         at(lease.purse.quiet_until().max(now + Duration::from_millis(1)).min(now + LOOK));
     }
     if !lease.purse.is_idle() {

@@ -11,7 +11,7 @@ use crate::{
 
 const MS: fn(u64) -> Duration = Duration::from_millis;
 
-struct Silent;
+struct Silent(usize);
 
 impl Provider for Silent {
     fn id(&self) -> ProviderId {
@@ -23,6 +23,9 @@ impl Provider for Silent {
     fn lookup<'a>(&'a self, _indicator: &'a Indicator) -> BoxFuture<'a, Result<Verdict, LookupError>> {
         Box::pin(std::future::pending())
     }
+    fn batch_size(&self) -> usize {
+        self.0
+    }
 }
 
 /// Replicas, and the log between them.
@@ -33,12 +36,18 @@ struct Replicas {
     /// Records do not reach the log.
     cut: bool,
     quota: &'static str,
+    batch: usize,
 }
 
 impl Replicas {
     fn new(quota: &'static str, count: u64) -> Self {
+        Self::batched(quota, count, 1)
+    }
+
+    /// Of a provider that is asked about this many at once.
+    fn batched(quota: &'static str, count: u64, batch: usize) -> Self {
         let clock = ManualClock::at(1_795_428_000_000);
-        let mut replicas = Self { clock, boards: Vec::new(), log: Vec::new(), cut: false, quota };
+        let mut replicas = Self { clock, boards: Vec::new(), log: Vec::new(), cut: false, quota, batch };
         for n in 0..count {
             replicas.start(n + 1);
         }
@@ -51,7 +60,7 @@ impl Replicas {
         let cache_config = crate::cache::Config::default();
         let cache = Cache::new(&cache_config, Arc::clone(&shared));
         let setup = Setup {
-            provider: Arc::new(Silent),
+            provider: Arc::new(Silent(self.batch)),
             budget: Budget::in_ledger(fleet.clone(), "virustotal", self.quota.parse().expect("a quota"), None, 0.0),
             breaker: Breaker::new(Arc::clone(&shared), Box::new(|| 0.0)),
             max_in_flight: 8,
@@ -115,12 +124,21 @@ impl Replicas {
         if board.peek(0, now.monotonic, now.wall_ms).is_err() {
             self.exchange();
         }
+        self.boards[replica].0.take(0, now.monotonic, now.wall_ms).map(|mut taken| taken.remove(0))
+    }
+
+    /// The same for calls about several.
+    fn take_call(&mut self, replica: usize) -> Result<Vec<Indicator>, Idle> {
+        let now = self.now();
+        if self.boards[replica].0.peek(0, now.monotonic, now.wall_ms).is_err() {
+            self.exchange();
+        }
         self.boards[replica].0.take(0, now.monotonic, now.wall_ms)
     }
 
     fn finish(&mut self, replica: usize, n: u8, result: Result<Verdict, LookupError>) {
         let now = self.now();
-        self.boards[replica].0.finish(0, &address(n), result, MS(50), now.monotonic, now.wall_ms);
+        self.boards[replica].0.finish(0, &[address(n)], vec![result], MS(50), now.monotonic, now.wall_ms);
         self.exchange();
     }
 
@@ -288,4 +306,48 @@ fn who_leaves_gives_back_what_it_holds() {
     fleet.exchange();
     fleet.clock.advance(MS(100));
     assert_eq!(fleet.take(1), Ok(address(2)));
+}
+
+#[test]
+fn a_call_about_several_is_one_unit_of_the_fleet() {
+    let mut replicas = Replicas::batched("2/min", 2, 4);
+    for n in 0..12 {
+        replicas.ask(0, n);
+    }
+    let mut calls = Vec::new();
+    for _ in 0..20 {
+        if let Ok(call) = replicas.take_call(0) {
+            calls.push(call);
+        }
+        replicas.clock.advance(MS(10));
+    }
+    assert_eq!(calls, [(0..4).map(address).collect::<Vec<_>>(), (4..8).map(address).collect()], "two units, eight indicators");
+    // What is being asked is not asked by somebody else.
+    for n in 0..4 {
+        replicas.ask(1, n);
+    }
+    replicas.clock.advance(MS(60));
+    assert!(replicas.take_call(1).is_err());
+    let now = replicas.now();
+    for call in &calls {
+        let results = vec![clean(); call.len()];
+        let finished = replicas.boards[0].0.finish(0, call, results, MS(50), now.monotonic, now.wall_ms);
+        assert_eq!(finished.len(), 4);
+    }
+    for n in 0..8 {
+        assert_eq!(replicas.says(0, n).outcome(), "clean", "{n}");
+    }
+    assert_eq!(replicas.says(0, 8).outcome(), "throttled");
+}
+
+#[test]
+fn a_call_of_the_fleet_is_gathered_for_a_moment() {
+    let mut replicas = Replicas::batched("100/min", 1, 4);
+    replicas.ask(0, 0);
+    assert!(replicas.take_call(0).is_err());
+    replicas.clock.advance(MS(30));
+    replicas.ask(0, 1);
+    assert!(replicas.take_call(0).is_err());
+    replicas.clock.advance(MS(25));
+    assert_eq!(replicas.take_call(0), Ok(vec![address(0), address(1)]));
 }

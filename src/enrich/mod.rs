@@ -14,6 +14,8 @@
 //!
 //! The state machine (`board`) is synchronous and takes its time as a parameter; only `dispatch` is async.
 
+#[cfg(test)]
+mod batch_tests;
 mod board;
 mod config;
 mod desk;
@@ -276,8 +278,8 @@ impl Enricher {
         let (now, wall) = (self.shared.clock.monotonic(), self.shared.clock.wall_ms());
         let (indicator, effects) = {
             let mut board = self.shared.board.lock();
-            let indicator = board.take(provider, now, wall).ok()?;
-            board.finish(provider, &indicator, result, Duration::from_millis(1), now, wall);
+            let indicator = board.take(provider, now, wall).ok()?.remove(0);
+            board.finish(provider, std::slice::from_ref(&indicator), vec![result], Duration::from_millis(1), now, wall);
             (indicator, board.take_effects())
         };
         self.shared.apply(effects);

@@ -75,12 +75,13 @@ impl Bench {
     }
 
     fn take(&mut self, provider: usize) -> Result<Indicator, Idle> {
-        self.board.take(provider, self.clock.monotonic(), self.clock.wall_ms())
+        self.board.take(provider, self.clock.monotonic(), self.clock.wall_ms()).map(|mut taken| taken.remove(0))
     }
 
     fn finish(&mut self, provider: usize, n: u8, result: Result<Verdict, LookupError>) -> Finished {
         let (now, wall) = self.now();
-        self.board.finish(provider, &address(n), result, Duration::from_millis(100), now, wall)
+        let length = Duration::from_millis(100);
+        self.board.finish(provider, &[address(n)], vec![result], length, now, wall).remove(0)
     }
 
     fn notices(&mut self) -> Vec<(u64, Notice)> {

@@ -56,6 +56,15 @@ impl Effect {
             },
         }
     }
+
+    /// The effect of a call about several indicators: it works if it answered one of them.
+    pub fn of_call(outcomes: &[Result<Verdict, LookupError>]) -> Self {
+        let effects = || outcomes.iter().map(Self::of);
+        [Self::Success, Self::Failure]
+            .into_iter()
+            .find(|effect| effects().any(|other| other == *effect))
+            .unwrap_or(Self::Neutral)
+    }
 }
 
 /// A refused admission.

@@ -97,6 +97,23 @@ pub trait Provider: Send + Sync + 'static {
     /// [`LookupError::Throttled`] for a 429; [`LookupError::Failed`] for everything that is no verdict.
     fn lookup<'a>(&'a self, indicator: &'a Indicator) -> BoxFuture<'a, Result<Verdict, LookupError>>;
 
+    /// How many indicators one call can ask about, 1..=512; it costs the same for all of them.
+    fn batch_size(&self) -> usize {
+        1
+    }
+
+    /// Asks about several indicators, at most [`batch_size`](Self::batch_size), by one call; an answer for each, in their order. What holds for
+    /// [`lookup`](Self::lookup) holds for each; a failure of the call is one of every indicator.
+    fn lookup_many<'a>(&'a self, indicators: &'a [Indicator]) -> BoxFuture<'a, Vec<Result<Verdict, LookupError>>> {
+        Box::pin(async move {
+            let mut answers = Vec::with_capacity(indicators.len());
+            for indicator in indicators {
+                answers.push(self.lookup(indicator).await);
+            }
+            answers
+        })
+    }
+
     /// What one call costs, in the units of the provider's quota.
     fn cost(&self, _kind: IndicatorKind) -> u32 {
         1

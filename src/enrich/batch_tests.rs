@@ -1,0 +1,213 @@
+//! Calls about several indicators, under a manual clock: gathering, one unit a call, an answer for each, failures.
+
+use std::sync::Arc;
+
+use super::{board::Finished, desk::Idle, *};
+use crate::{
+    budget::{Budget, Urgency},
+    model::{Answer, Clock as _, Evidence, FailReason, ManualClock, ProviderId, Role, Status, Verdict, VerdictKind},
+    provider::{BoxFuture, Breaker, BreakerState, LookupError},
+};
+
+const BATCH: usize = 4;
+const MS: fn(u64) -> Duration = Duration::from_millis;
+
+struct Batched;
+
+impl Provider for Batched {
+    fn id(&self) -> ProviderId {
+        ProviderId("safebrowsing")
+    }
+    fn supports(&self, kind: IndicatorKind) -> bool {
+        kind == IndicatorKind::Url
+    }
+    fn lookup<'a>(&'a self, _indicator: &'a Indicator) -> BoxFuture<'a, Result<Verdict, LookupError>> {
+        Box::pin(std::future::pending())
+    }
+    fn batch_size(&self) -> usize {
+        BATCH
+    }
+}
+
+struct Bench {
+    clock: Arc<ManualClock>,
+    board: Board,
+}
+
+impl Bench {
+    fn new(quota: &str) -> Self {
+        let clock = ManualClock::at(1_795_000_000_000);
+        let shared: SharedClock = clock.clone();
+        let cache = Cache::new(&crate::cache::Config::default(), Arc::clone(&shared));
+        let setup = Setup {
+            provider: Arc::new(Batched),
+            budget: Budget::new(quota.parse().expect("a quota"), None, 0.0, Arc::clone(&shared)),
+            breaker: Breaker::new(Arc::clone(&shared), Box::new(|| 0.0)),
+            max_in_flight: 8,
+            max_tlp: Tlp::Red,
+        };
+        let parts = Parts {
+            providers: vec![setup],
+            deadline: MS(2_000),
+            late_for: MS(3_600_000),
+            seed: 1,
+            ..Parts::none(&cache, &shared, &Metrics::new())
+        };
+        Self { board: Board::new(parts), clock }
+    }
+
+    fn ask(&mut self, n: usize) -> Asked {
+        let sighting = Sighting { role: Role::Url, urgency: Urgency::Ordinary, tlp: Tlp::Clear };
+        self.board.ask(&url(n), None, sighting, Some(0), self.clock.monotonic(), self.clock.wall_ms())
+    }
+
+    fn take(&mut self) -> Result<Vec<Indicator>, Idle> {
+        self.board.take(0, self.clock.monotonic(), self.clock.wall_ms())
+    }
+
+    fn finish(&mut self, call: &[Indicator], results: Vec<Result<Verdict, LookupError>>) -> Vec<Finished> {
+        self.board.finish(0, call, results, MS(100), self.clock.monotonic(), self.clock.wall_ms())
+    }
+
+    /// What is known of a URL.
+    fn answer(&mut self, n: usize) -> Answer {
+        self.ask(n).entry.assessment().sources[0].answer.clone()
+    }
+
+    fn outcome(&mut self, n: usize) -> &'static str {
+        self.answer(n).outcome()
+    }
+}
+
+fn url(n: usize) -> Indicator {
+    Indicator::new(IndicatorKind::Url, format!("https://host-{n}.example/"))
+}
+
+fn urls(numbers: std::ops::Range<usize>) -> Vec<Indicator> {
+    numbers.map(url).collect()
+}
+
+fn verdict(kind: VerdictKind) -> Result<Verdict, LookupError> {
+    let evidence = Evidence { share: Some(0.0), ..Evidence::default() };
+    Ok(Verdict { kind, evidence, answered_at: 0 })
+}
+
+fn failed(reason: FailReason) -> Result<Verdict, LookupError> {
+    Err(LookupError::Failed { reason, detail: String::new() })
+}
+
+#[test]
+fn a_full_call_starts_at_once_and_costs_one_unit() {
+    let mut bench = Bench::new("2/min");
+    for n in 0..9 {
+        assert!(bench.ask(n).hopeful || n >= 8, "{n}: two calls of four are what the quota allows");
+    }
+    assert_eq!(bench.take(), Ok(urls(0..4)));
+    assert_eq!(bench.take(), Ok(urls(4..8)));
+    bench.clock.advance(MS(60));
+    assert!(matches!(bench.take(), Err(Idle::Until(_))), "the third call is one too many");
+    assert_eq!(bench.board.counts().in_flight, 2);
+}
+
+#[test]
+fn a_call_that_is_not_full_waits_for_company_but_not_for_long() {
+    let mut bench = Bench::new("100/min");
+    let begun = bench.clock.monotonic();
+    bench.ask(0);
+    assert_eq!(bench.take(), Err(Idle::Until(begun + MS(50))));
+    bench.clock.advance(MS(30));
+    bench.ask(1);
+    assert_eq!(bench.take(), Err(Idle::Until(begun + MS(50))), "the first one's time counts");
+    bench.clock.advance(MS(20));
+    assert_eq!(bench.take(), Ok(urls(0..2)));
+    // The next one is gathered anew.
+    bench.ask(2);
+    assert_eq!(bench.take(), Err(Idle::Until(begun + MS(100))));
+    for n in 3..6 {
+        bench.ask(n);
+    }
+    assert_eq!(bench.take(), Ok(urls(2..6)), "full");
+}
+
+#[test]
+fn each_indicator_has_its_own_answer() {
+    let mut bench = Bench::new("100/min");
+    for n in 0..4 {
+        bench.ask(n);
+    }
+    let call = bench.take().expect("a call");
+    let results = vec![
+        verdict(VerdictKind::Found),
+        verdict(VerdictKind::Clean),
+        failed(FailReason::Rejected),
+        verdict(VerdictKind::NotFound),
+    ];
+    bench.finish(&call, results);
+    let outcomes: Vec<_> = (0..4).map(|n| bench.outcome(n)).collect();
+    assert_eq!(outcomes, ["found", "clean", "failed", "not_found"]);
+    assert_eq!(bench.board.take_effects().notices.len(), 4);
+    assert_eq!(bench.board.counts(), Counts::default());
+}
+
+#[test]
+fn a_failing_call_fails_everybody_with_its_reason_and_is_made_again_as_one() {
+    let mut bench = Bench::new("100/min");
+    for n in 0..4 {
+        bench.ask(n);
+    }
+    let call = bench.take().expect("a call");
+    bench.finish(&call, vec![failed(FailReason::Unavailable); 4]);
+    for n in 0..4 {
+        let Answer::Failed { reason, retry_at } = bench.answer(n) else { panic!("not failed") };
+        assert_eq!(reason, FailReason::Unavailable);
+        assert!(retry_at.is_some(), "it is tried again");
+    }
+    let Err(Idle::Until(again)) = bench.take() else { panic!("it waits") };
+    bench.clock.advance(again.saturating_sub(bench.clock.monotonic()));
+    assert_eq!(bench.take(), Ok(call.clone()), "one call again, not four");
+    // An answer that leaves somebody out leaves nobody without a reason.
+    bench.finish(&call, vec![verdict(VerdictKind::Clean)]);
+    let outcomes: Vec<_> = (0..4).map(|n| bench.outcome(n)).collect();
+    assert_eq!(outcomes, ["clean", "failed", "failed", "failed"]);
+    let Answer::Failed { reason, .. } = bench.answer(3) else { panic!("not failed") };
+    assert_eq!(reason, FailReason::Malformed);
+}
+
+#[test]
+fn one_refused_call_is_one_refusal_and_keeps_everybody_in_line() {
+    let mut bench = Bench::new("100/min");
+    for n in 0..4 {
+        bench.ask(n);
+    }
+    let call = bench.take().expect("a call");
+    let finished = bench.finish(&call, vec![Err(LookupError::Throttled { retry_after: None }); 4]);
+    for finished in finished {
+        let Finished::Paused(pause) = finished else { panic!("{finished:?}") };
+        assert!(pause <= MS(60_000), "one refusal, not four: {pause:?}");
+    }
+    for n in 0..4 {
+        assert_eq!(bench.outcome(n), "throttled");
+        assert_eq!(bench.ask(n).entry.assessment().status, Status::Pending);
+    }
+    bench.clock.advance(MS(60_000));
+    assert_eq!(bench.take(), Ok(call));
+}
+
+#[test]
+fn a_batch_is_one_call_to_the_circuit() {
+    let mut bench = Bench::new("1000/min");
+    let call = |bench: &mut Bench, results: Vec<Result<Verdict, LookupError>>| {
+        let n = 4 * usize::try_from(bench.board.desks[0].calls).expect("few");
+        for n in n..n + 4 {
+            bench.ask(n);
+        }
+        let call = bench.take().expect("a call");
+        bench.finish(&call, results);
+    };
+    for _ in 0..4 {
+        call(&mut bench, vec![failed(FailReason::Malformed); 4]);
+        assert_eq!(bench.board.desks[0].breaker.state(), BreakerState::Closed);
+    }
+    call(&mut bench, vec![failed(FailReason::Malformed), verdict(VerdictKind::Clean)]);
+    assert_eq!(bench.board.desks[0].breaker.state(), BreakerState::Closed, "it answered one of them");
+}
