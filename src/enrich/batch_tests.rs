@@ -180,6 +180,7 @@ fn one_refused_call_is_one_refusal_and_keeps_everybody_in_line() {
         bench.ask(n);
     }
     let call = bench.take().expect("a call");
+    bench.clock.advance(MS(200));
     let finished = bench.finish(&call, vec![Err(LookupError::Throttled { retry_after: None }); 4]);
     for finished in finished {
         let Finished::Paused(pause) = finished else { panic!("{finished:?}") };

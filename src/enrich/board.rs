@@ -14,7 +14,7 @@ use crate::{
     cache::{Cache, Entry, Hit, time_to_live},
     enrich::{
         Asked, Notice, Parts,
-        desk::{Desk, Dice, Idle, pause_after_refusals, retry_after},
+        desk::{Desk, Dice, Idle, retry_after},
         door::Doors,
         fleet::Member,
         flight::{Flight, Slot, SlotState},
@@ -388,10 +388,7 @@ impl Board {
                 (SlotState::Answered { verdict, expires: now.saturating_add(lives) }, Finished::Answered)
             }
             Err(LookupError::Throttled { retry_after: pause }) => {
-                desk.refusals = if pause.is_some() { 0 } else { desk.refusals + 1 };
-                let pause = pause.unwrap_or_else(|| pause_after_refusals(desk.refusals, &mut self.dice));
-                desk.paused_until = desk.paused_until.max(now.saturating_add(pause));
-                desk.tell_pause(pause);
+                let pause = desk.refused(pause, now.saturating_sub(length), now, &mut self.dice);
                 (SlotState::Waiting { not_before: now, attempts: attempts - 1, last: None }, Finished::Paused(pause))
             }
             Err(LookupError::Failed { reason, .. }) => self.failed(indicator, reason, attempts, now),

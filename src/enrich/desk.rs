@@ -75,6 +75,8 @@ pub(super) struct Desk {
     pub(super) paused_until: Duration,
     /// Refusals in a row that named no time; the pause doubles with each.
     pub(super) refusals: u32,
+    /// When the last refusal was heard.
+    refused_at: Duration,
     pub(super) in_flight: usize,
     /// Calls at the same time, at most.
     pub(super) slots: usize,
@@ -108,6 +110,7 @@ impl Desk {
             closed: None,
             paused_until: Duration::ZERO,
             refusals: 0,
+            refused_at: Duration::ZERO,
             in_flight: 0,
             slots: setup.max_in_flight.max(1),
             batch,
@@ -159,6 +162,39 @@ impl Desk {
         self.gathering = None;
     }
 
+    /// The provider refused a call that had started at `started`, with the pause that it named, if it did. How long it is left alone from now on.
+    ///
+    /// Calls that were under way when the first of them was refused are refused as well: together they are one refusal.
+    pub(super) fn refused(
+        &mut self,
+        named: Option<Duration>,
+        started: Duration,
+        now: Duration,
+        dice: &mut Dice,
+    ) -> Duration {
+        let is_news = started >= self.refused_at;
+        let pause = match named {
+            Some(pause) => {
+                self.refusals = 0;
+                pause
+            }
+            None if !is_news && self.paused_until > now => self.paused_until - now,
+            None => {
+                self.refusals = if is_news { self.refusals + 1 } else { self.refusals.max(1) };
+                pause_after_refusals(self.refusals, dice)
+            }
+        };
+        let until = now.saturating_add(pause);
+        if until > self.paused_until {
+            self.paused_until = until;
+            self.tell_pause(pause);
+        }
+        if is_news {
+            self.refused_at = now;
+        }
+        pause
+    }
+
     /// Learns from the length of a call.
     pub(super) fn took(&mut self, length: Duration) {
         self.typical = if self.typical.is_zero() { length } else { (self.typical * 7 + length) / 8 };
@@ -199,7 +235,7 @@ impl Desk {
 }
 
 /// How long a provider is left alone that refused without saying for how long: a minute, doubling to an hour, less up to a tenth.
-pub(super) fn pause_after_refusals(refusals: u32, dice: &mut Dice) -> Duration {
+fn pause_after_refusals(refusals: u32, dice: &mut Dice) -> Duration {
     let seconds = 60u64.saturating_mul(1 << refusals.saturating_sub(1).min(6)).min(3_600);
     Duration::from_secs(seconds).mul_f64(1.0 - 0.1 * dice.share())
 }

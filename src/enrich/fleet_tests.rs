@@ -321,7 +321,11 @@ fn a_call_about_several_is_one_unit_of_the_fleet() {
         }
         replicas.clock.advance(MS(10));
     }
-    assert_eq!(calls, [(0..4).map(address).collect::<Vec<_>>(), (4..8).map(address).collect()], "two units, eight indicators");
+    assert_eq!(
+        calls,
+        [(0..4).map(address).collect::<Vec<_>>(), (4..8).map(address).collect()],
+        "two units, eight indicators"
+    );
     // What is being asked is not asked by somebody else.
     for n in 0..4 {
         replicas.ask(1, n);

@@ -107,6 +107,32 @@ fn answers(entry: &Entry) -> Vec<&'static str> {
 }
 
 #[test]
+fn calls_that_were_refused_together_are_one_refusal() {
+    let mut bench = Bench::new("1000/min", 100);
+    for n in 0..8 {
+        bench.ask(n);
+        assert_eq!(bench.take(0), Ok(address(n)));
+    }
+    bench.clock.advance(Duration::from_millis(100));
+    let paused = |finished| {
+        let Finished::Paused(pause) = finished else { panic!("{finished:?}") };
+        pause
+    };
+    for n in 0..8 {
+        let pause = paused(bench.finish(0, n, Err(LookupError::Throttled { retry_after: None })));
+        assert!((54..=60).contains(&pause.as_secs()), "{n}: {pause:?}");
+        bench.clock.advance(Duration::from_millis(10));
+    }
+    // The next one after the pause is news.
+    bench.clock.advance(61 * SECOND);
+    let next = bench.take(0).expect("the pause is over");
+    bench.clock.advance(Duration::from_millis(100));
+    let n = next.value.rsplit('.').next().and_then(|n| n.parse().ok()).expect("ours");
+    let pause = paused(bench.finish(0, n, Err(LookupError::Throttled { retry_after: None })));
+    assert!((108..=120).contains(&pause.as_secs()), "{pause:?}");
+}
+
+#[test]
 fn one_call_a_provider_however_many_ask_and_the_result_is_cached() {
     let mut bench = Bench::new("1000/min", 100);
     for _ in 0..1_000 {

@@ -144,6 +144,32 @@ fn a_pause_holds_for_the_whole_fleet() {
 }
 
 #[test]
+fn a_storm_of_refusals_pauses_one_provider_and_nothing_else() {
+    let _turn = beside_others();
+    for retry_after in [None, Some("0"), Some("-1"), Some("315360000"), Some("soon")] {
+        let stage = stage("e2e-storm", ["100000/min", "100000/min"], Duration::from_millis(10));
+        let rule = FaultRule { retry_after: retry_after.map(str::to_owned), ..Fault::Throttle.into() };
+        stage.providers.simulator().faults().set(ABUSEIPDB, rule);
+        let daemons = fleet(&stage, 2);
+        let output = Tap::open(&stage.output());
+        let wires: Vec<Wire> = (0..1_200).map(|n| event(n, &address(61, n / 2))).collect();
+        let begun = Feeder::new(&stage.input()).send_all(0, &wires);
+        let left = output.wait(wires.len(), PATIENCE);
+        let took = left.iter().map(|record| record.at).max().unwrap() - begun;
+        eventually("the other provider answers for all", || stage.providers.count("virustotal") >= 600);
+        let status = daemons[0].status();
+        let abuse = status["providers"].as_array().unwrap().iter().find(|p| p["provider"] == "abuseipdb").unwrap();
+        assert!(abuse["state"].as_str().unwrap().contains("paused"), "{abuse}");
+        let refused = stage.providers.count("abuseipdb");
+        println!("Retry-After {retry_after:?}: {refused} calls refused, {} events in {took:?}", left.len());
+        // What was under way when the first was refused, at two replicas with 8 calls each.
+        assert!((1..=16).contains(&refused), "{retry_after:?}: {refused}");
+        assert!(took < Duration::from_secs(10), "{took:?}");
+        assert!(daemons.into_iter().all(|daemon| daemon.terminate().code == Some(0)));
+    }
+}
+
+#[test]
 fn a_topic_that_cannot_be_a_ledger_is_refused() {
     let _turn = beside_others();
     let admin = Admin::new(real_broker());
