@@ -28,6 +28,9 @@ pub enum AppError {
     /// The system refused a thread or a signal handler.
     #[error("cannot start: {0}")]
     System(#[from] std::io::Error),
+    /// The file of the local state cannot be used.
+    #[error(transparent)]
+    Local(#[from] crate::state::LocalError),
     /// The log of budgets cannot be read.
     #[error(transparent)]
     State(#[from] crate::state::LogError),
@@ -104,12 +107,11 @@ impl App {
         let kafka = Kafka::connect(config.kafka.clone(), clock)?;
         let sink = kafka.sink(pipeline.delivered())?;
         let enricher = pipeline.enricher().clone();
-        let following = fleet::join(&kafka, &config, &enricher, &engine, &stop)?;
+        let member = fleet::join(fleet::open(&config, &kafka, &engine.clock)?, &enricher, &engine, Some(&stop))?;
         let running = pipeline.spawn(Arc::clone(&sink) as Arc<dyn crate::pipeline::Sink>)?;
         let gauge = running.gauge();
         let source = kafka.source_before(&sink, Box::new(running.intake()))?;
-        let report =
-            Report::new(&config, &engine, enricher.clone(), gauge.clone(), Some(source.status()), stop.clone());
+        let report = Report::new(&config, &engine, enricher, gauge.clone(), Some(source.status()), stop.clone());
         stage.set(report.clone());
         info!(
             version = env!("CARGO_PKG_VERSION"),
@@ -129,8 +131,7 @@ impl App {
         let left = within.saturating_sub(engine.clock.monotonic().saturating_sub(begun));
         let clean = running.drain(left);
         let clean = sink.end(left.max(Duration::from_millis(100))) && clean;
-        fleet::leave(&enricher, &engine, left);
-        drop(following);
+        member.leave(left);
         let text = gauge.failure().or(failed);
         engine.shutdown();
         drop(admin);

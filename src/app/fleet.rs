@@ -1,6 +1,6 @@
-//! Joining and leaving the fleet: the ledger of budgets is read before the first record.
+//! Joining and leaving the fleet: the ledger of budgets is read before anything is looked up.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tracing::{info, warn};
 
@@ -9,67 +9,113 @@ use crate::{
     config::Config,
     enrich::{Enricher, FleetState},
     kafka::Kafka,
-    state::{Cleanup, Following, Log, LogSpec},
+    model::SharedClock,
+    pipeline::Pipeline,
+    state::{Cleanup, Following, LocalStore, Log, LogSpec, Store},
 };
 
 /// Records of the ledger are kept for longer than the longest window of a quota, a month.
 const KEPT: Duration = Duration::from_secs(40 * 86_400);
 /// And as long as they take no more than this: a snapshot of the whole state is written every two mebibytes.
 const KEPT_BYTES: u64 = 64 << 20;
-/// A request that the brokers do not take within this time is worth nothing any more.
+/// A request that is not taken within this time is worth nothing any more.
 const APPENDED_WITHIN: Duration = Duration::from_secs(5);
 /// How long the ledger's last words may take.
 const LAST_WORDS: Duration = Duration::from_secs(2);
-const LOOK: Duration = Duration::from_millis(10);
+const LOOK: Duration = Duration::from_millis(5);
 
-/// Opens the ledger and reads it to its end.
-pub(super) fn join(
-    kafka: &Kafka,
-    config: &Config,
-    enricher: &Enricher,
-    engine: &Engine,
-    stop: &Stop,
-) -> Result<Following, AppError> {
-    let spec = LogSpec {
+/// This process as a member of its fleet.
+#[derive(Debug)]
+pub struct Member {
+    enricher: Enricher,
+    clock: SharedClock,
+    following: Following,
+}
+
+impl Member {
+    /// Gives back what is leased, and waits a little until that is written.
+    pub fn leave(self, within: Duration) {
+        self.enricher.leave_fleet();
+        let within = within.min(LAST_WORDS);
+        let begun = self.clock.monotonic();
+        while self.enricher.unwritten() > 0 {
+            if self.clock.monotonic().saturating_sub(begun) > within {
+                warn!("the ledger did not take what was given back; the leases end by themselves within seconds");
+                break;
+            }
+            std::thread::sleep(LOOK);
+        }
+        drop(self.following);
+    }
+}
+
+fn spec(config: &Config) -> LogSpec {
+    LogSpec {
         name: config.state.ledger_topic(),
         role: "ledger",
         partitions: 1,
         cleanup: Cleanup::Delete { keep: KEPT, bytes: Some(KEPT_BYTES) },
         append_time: true,
         append_within: Some(APPENDED_WITHIN),
-    };
-    let log = kafka.log(&spec)?;
+    }
+}
+
+/// The ledger where the configuration says that it is.
+pub(super) fn open(config: &Config, kafka: &Kafka, clock: &SharedClock) -> Result<Arc<dyn Log>, AppError> {
+    match config.state.store {
+        Store::Kafka => Ok(kafka.log(&spec(config))?),
+        Store::Local => open_local(config, clock),
+    }
+}
+
+fn open_local(config: &Config, clock: &SharedClock) -> Result<Arc<dyn Log>, AppError> {
+    Ok(LocalStore::open(&config.state.path, Arc::clone(clock))?.log(&spec(config))?)
+}
+
+/// Reads the ledger to its end; from then on calls are paid from it.
+pub(super) fn join(
+    log: Arc<dyn Log>,
+    enricher: &Enricher,
+    engine: &Engine,
+    stop: Option<&Stop>,
+) -> Result<Member, AppError> {
+    let name = log.name().to_owned();
     if log.partitions() != 1 {
         return Err(AppError::Ledger(format!(
-            "ledger topic '{}' has {} partitions and needs exactly 1, so that all replicas read it in one order: delete it, or set state.prefix",
-            spec.name,
+            "ledger topic '{name}' has {} partitions and needs exactly 1, so that all replicas read it in one order: delete it, or set state.prefix",
             log.partitions()
         )));
     }
     let following = enricher.join_fleet(log)?;
-    while enricher.fleet_state() == Some(FleetState::Reading) && !stop.wait(engine.runtime(), LOOK) {}
+    while enricher.fleet_state() == Some(FleetState::Reading) && !stop.is_some_and(Stop::is_wanted) {
+        std::thread::sleep(LOOK);
+    }
     match enricher.fleet_state() {
         Some(FleetState::Lost) => Err(AppError::Ledger(format!(
-            "ledger topic '{}' has lost its beginning and holds no snapshot, so that nobody knows what is spent: delete it to begin with empty accounts",
-            spec.name
+            "the ledger '{name}' has lost its beginning and holds no snapshot, so that nobody knows what is spent: delete it to begin with empty accounts"
         ))),
         Some(FleetState::Known | FleetState::Reading) | None => {
-            info!(topic = spec.name, "budgets are shared with the other replicas");
-            Ok(following)
+            info!(ledger = name, "budgets are those of the ledger");
+            Ok(Member { enricher: enricher.clone(), clock: Arc::clone(&engine.clock), following })
         }
     }
 }
 
-/// Gives back what is leased, and waits a little until the brokers have it.
-pub(super) fn leave(enricher: &Enricher, engine: &Engine, within: Duration) {
-    enricher.leave_fleet();
-    let within = within.min(LAST_WORDS);
-    let begun = engine.clock.monotonic();
-    while enricher.unwritten() > 0 {
-        if engine.clock.monotonic().saturating_sub(begun) > within {
-            warn!("the ledger did not take what was leased back; it ends by itself within seconds");
-            return;
+/// An engine for a command that reaches no broker: with `state.store = "local"` it shares the budgets in the file, else they are its own.
+///
+/// # Errors
+/// [`AppError`] when the engine cannot be built or the file cannot be used.
+pub fn build_for_command(config: &Config, clock: SharedClock) -> Result<(Engine, Pipeline, Option<Member>), AppError> {
+    match config.state.store {
+        Store::Kafka => {
+            let (engine, pipeline) = Engine::build(config, clock)?;
+            Ok((engine, pipeline, None))
         }
-        std::thread::sleep(LOOK);
+        Store::Local => {
+            let log = open_local(config, &clock)?;
+            let (engine, pipeline) = Engine::build_in_fleet(config, clock)?;
+            let member = join(log, pipeline.enricher(), &engine, None)?;
+            Ok((engine, pipeline, Some(member)))
+        }
     }
 }

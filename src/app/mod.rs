@@ -11,5 +11,6 @@ mod status;
 
 pub use daemon::{App, AppError, Ended};
 pub use engine::{Engine, EngineError};
+pub use fleet::{Member, build_for_command};
 pub use signal::Stop;
 pub use status::{Report, Stage};

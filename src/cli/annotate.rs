@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::{
-    app::Engine,
+    app::build_for_command,
     cli::{ConfigArgs, Outcome, input, load_and_log, say},
     model::SystemClock,
     pipeline::{Order, Sink},
@@ -35,7 +35,7 @@ pub(super) fn run(args: &Args) -> Outcome {
     // Order is the input's, so a line that waits holds all behind it: they need room.
     config.pipeline.park_bytes = config.pipeline.park_bytes.max(256 << 20);
     config.pipeline.shards = 1;
-    let (engine, pipeline) = Engine::build(&config, SystemClock::shared())?;
+    let (engine, pipeline, member) = build_for_command(&config, SystemClock::shared())?;
     let mut input = input::open(&args.files)?;
     let out = BufWriter::with_capacity(1 << 18, io::stdout());
     let sink = Arc::new(LineSink::new(Box::new(out), pipeline.delivered()));
@@ -50,6 +50,9 @@ pub(super) fn run(args: &Args) -> Outcome {
     running.drain(Duration::from_secs(10));
     let failure = gauge.failure();
     let flushed = sink.flush();
+    if let Some(member) = member {
+        member.leave(Duration::from_secs(2));
+    }
     engine.shutdown();
     input.bar.finish_and_clear();
     if let Some(text) = failure {

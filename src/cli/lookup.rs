@@ -9,7 +9,7 @@ use std::{
 use anyhow::anyhow;
 
 use crate::{
-    app::Engine,
+    app::{Engine, build_for_command},
     budget::Urgency,
     cache::Entry,
     cli::{ConfigArgs, Outcome, load_and_log},
@@ -36,6 +36,9 @@ pub(super) struct Args {
     json: bool,
 }
 
+/// Longest wait for the last words to the ledger.
+const LEAVE: Duration = Duration::from_secs(2);
+
 /// What came of one value.
 enum Found {
     Nothing(String),
@@ -47,7 +50,7 @@ pub(super) fn run(args: &Args) -> Outcome {
     let mut config = load_and_log(&args.config.config)?;
     let wait = Duration::try_from_secs_f64(args.wait.max(0.0)).unwrap_or(Duration::MAX);
     config.pipeline.deadline = wait;
-    let (engine, pipeline) = Engine::build(&config, SystemClock::shared())?;
+    let (engine, pipeline, member) = build_for_command(&config, SystemClock::shared())?;
     let enricher = pipeline.enricher().clone();
     let mut found = Vec::new();
     for value in &args.values {
@@ -92,6 +95,9 @@ pub(super) fn run(args: &Args) -> Outcome {
                 write!(out, "{}", score::explain(indicator.kind, assessment, &config.score))?;
             }
         }
+    }
+    if let Some(member) = member {
+        member.leave(LEAVE);
     }
     engine.shutdown();
     if missing > 0 {

@@ -1,6 +1,9 @@
 //! Addresses: base URLs of providers, brokers, topics, the admin server's socket, own networks and domains.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    path::PathBuf,
+};
 
 use ipnet::IpNet;
 
@@ -123,6 +126,16 @@ pub(super) fn topic(raw: Raw<'_>) -> Parsed<String> {
                 .one();
         }
         Ok(text.to_owned())
+    })(raw)
+}
+
+/// The path of a file.
+pub(super) fn path(raw: Raw<'_>) -> Parsed<PathBuf> {
+    text_as("the path of a file", "\"/var/lib/sidelight/state.redb\"", |text| {
+        if text.is_empty() || text.ends_with('/') {
+            return Problem::new(format!("{} is no path of a file", quote(text))).one();
+        }
+        Ok(PathBuf::from(text))
     })(raw)
 }
 

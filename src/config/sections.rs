@@ -5,7 +5,7 @@ use std::time::Duration;
 use tracing::level_filters::LevelFilter;
 
 use super::{
-    address::{brokers, domain, listen, network, prefix, topic},
+    address::{brokers, domain, listen, network, path, prefix, topic},
     context::{At, Context},
     parse::{
         Parsed, Problem, Raw, boolean, choice, duration, integer, list, number, quote, size, some_list, text, text_as,
@@ -91,9 +91,9 @@ pub(super) fn stream(context: &mut Context<'_>) -> (kafka::Config, pipeline::Con
     let create_topics = s.read("create_topics", true, boolean);
     let replication_factor = s.read("replication_factor", -1, replication_factor);
     let stored = state::Config::default();
-    let store = s.read("store", stored.store, choice(STORES, &[("local", "a local file is being prepared")]));
+    let store = s.read("store", stored.store, choice(STORES, &[]));
+    let path = s.read("path", stored.path, path);
     let prefix = s.read("prefix", stored.prefix, prefix);
-    s.later("path", "it belongs to store = \"local\"");
     s.finish();
 
     let outputs = [("output.topic", &output), ("output.late_topic", &late), ("output.dlq_topic", &dlq)];
@@ -135,10 +135,10 @@ pub(super) fn stream(context: &mut Context<'_>) -> (kafka::Config, pipeline::Con
         shape: shape.value,
         ..defaults
     };
-    (kafka, pipeline, state::Config { store: store.value, prefix: prefix.value })
+    (kafka, pipeline, state::Config { store: store.value, path: path.value, prefix: prefix.value })
 }
 
-const STORES: &[(&str, Store)] = &[("kafka", Store::Kafka)];
+const STORES: &[(&str, Store)] = &[("kafka", Store::Kafka), ("local", Store::Local)];
 const OFFSET_RESETS: &[(&str, OffsetReset)] =
     &[("earliest", OffsetReset::Earliest), ("latest", OffsetReset::Latest), ("error", OffsetReset::Error)];
 const ON_GAPS: &[(&str, OnGap)] = &[("stop", OnGap::Stop), ("continue", OnGap::Continue)];

@@ -1,10 +1,14 @@
 //! Configuration of the state.
 
+use std::path::PathBuf;
+
 /// Where state is kept that outlives a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Store {
     /// On topics, shared by all replicas of a group.
     Kafka,
+    /// In a file of this machine, shared by the processes that name it.
+    Local,
 }
 
 /// Where and under which names.
@@ -12,13 +16,19 @@ pub enum Store {
 pub struct Config {
     /// Where.
     pub store: Store,
+    /// The file of the local store.
+    pub path: PathBuf,
     /// Topics are named `<prefix>.ledger` and the like.
     pub prefix: String,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { store: Store::Kafka, prefix: "siem.events.sidelight".to_owned() }
+        Self {
+            store: Store::Kafka,
+            path: PathBuf::from("/var/lib/sidelight/state.redb"),
+            prefix: "siem.events.sidelight".to_owned(),
+        }
     }
 }
 

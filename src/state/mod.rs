@@ -8,9 +8,11 @@
 
 mod config;
 pub mod frame;
+mod local;
 mod log;
 mod memory;
 
 pub use config::{Config, Store};
+pub use local::{LocalError, LocalLog, LocalStore};
 pub use log::{Appended, Cleanup, Done, Follower, Following, Log, LogError, LogRecord, LogSpec, Stop, discard};
 pub use memory::MemoryLog;
