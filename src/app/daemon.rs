@@ -6,7 +6,7 @@ use tracing::{error, info, warn};
 
 use crate::{
     admin,
-    app::{Engine, EngineError, Stage, Stop, fleet, status::Report},
+    app::{Engine, EngineError, Reload, Stage, Stop, fleet, status::Report},
     config::Config,
     kafka::{Kafka, KafkaError},
     model::SharedClock,
@@ -59,6 +59,7 @@ pub struct App {
     clock: SharedClock,
     admin: Option<admin::Bound>,
     stop: Stop,
+    reload: Option<Reload>,
 }
 
 impl std::fmt::Debug for App {
@@ -79,7 +80,14 @@ impl App {
         let admin = admin::Server::bind(&config.admin)?;
         let (engine, pipeline) = Engine::build_in_fleet(&config, Arc::clone(&clock))?;
         engine.metrics.set_output_topic(&config.kafka.output_topic);
-        Ok(Self { config, engine, pipeline, clock, admin, stop })
+        engine.metrics.reloaded(true);
+        Ok(Self { config, engine, pipeline, clock, admin, stop, reload: None })
+    }
+
+    /// Reads the configuration again when that is wanted.
+    #[must_use]
+    pub fn reloading(self, reload: Reload) -> Self {
+        Self { reload: Some(reload), ..self }
     }
 
     /// The counters.
@@ -97,7 +105,7 @@ impl App {
     /// # Errors
     /// [`AppError`] when Kafka or the output failed for good: the process has to end with a non-zero code.
     pub fn run(self) -> Result<Ended, AppError> {
-        let Self { config, engine, pipeline, clock, admin, stop } = self;
+        let Self { config, engine, pipeline, clock, admin, stop, reload } = self;
         // Before the brokers are reached: probes are answered from the first moment.
         let stage = Stage::default();
         let admin = admin.map(|bound| bound.spawn(Arc::new(stage.clone()), engine.metrics.clone())).transpose()?;
@@ -111,7 +119,8 @@ impl App {
         let running = pipeline.spawn(Arc::clone(&sink) as Arc<dyn crate::pipeline::Sink>)?;
         let gauge = running.gauge();
         let source = kafka.source_before(&sink, Box::new(running.intake()))?;
-        let report = Report::new(&config, &engine, enricher, gauge.clone(), Some(source.status()), stop.clone());
+        let report =
+            Report::new(&config, &engine, enricher.clone(), gauge.clone(), Some(source.status()), stop.clone());
         stage.set(report.clone());
         info!(
             version = env!("CARGO_PKG_VERSION"),
@@ -122,7 +131,14 @@ impl App {
             providers = config.providers.len(),
             "running"
         );
-        let failed = watch(&stop, &engine, &gauge, || source.is_finished(), || sink.failure());
+        let mut current = config.clone();
+        let look = || {
+            if let Some(reload) = &reload {
+                reload.look(&mut current, &enricher, &engine);
+            }
+            source.is_finished()
+        };
+        let failed = watch(&stop, &engine, &gauge, look, || sink.failure());
         let within = config.kafka.shutdown_timeout;
         let begun = engine.clock.monotonic();
         report.set_draining();
@@ -155,7 +171,7 @@ fn watch(
     stop: &Stop,
     engine: &Engine,
     gauge: &Gauge,
-    source_ended: impl Fn() -> bool,
+    mut source_ended: impl FnMut() -> bool,
     sink_failure: impl Fn() -> Option<String>,
 ) -> Option<String> {
     loop {

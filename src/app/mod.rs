@@ -6,11 +6,13 @@
 mod daemon;
 mod engine;
 mod fleet;
+mod reload;
 mod signal;
 mod status;
 
 pub use daemon::{App, AppError, Ended};
 pub use engine::{Engine, EngineError};
 pub use fleet::{Member, build_for_command};
+pub use reload::{Load, Reload};
 pub use signal::Stop;
 pub use status::{Report, Stage};

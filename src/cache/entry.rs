@@ -108,8 +108,8 @@ impl Entry {
     }
 }
 
-/// Answers that live until something else changes than time.
-fn is_withheld(answer: &Answer) -> bool {
+/// Whether an answer lives until something else changes than time: a provider was not asked because of a marking, or is switched off.
+pub fn is_withheld(answer: &Answer) -> bool {
     match answer {
         Answer::Skipped { reason } => matches!(reason, Reason::Tlp | Reason::Disabled),
         Answer::Failed { reason, .. } => matches!(reason, FailReason::Unauthorized | FailReason::Retired),

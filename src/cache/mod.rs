@@ -16,7 +16,7 @@ use std::{sync::Arc, time::Duration};
 use moka::sync::Cache as Moka;
 
 pub use config::Config;
-pub use entry::Entry;
+pub use entry::{Entry, is_withheld};
 pub use front::Front;
 pub use ttl::time_to_live;
 

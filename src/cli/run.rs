@@ -3,8 +3,9 @@
 use tracing::error;
 
 use crate::{
-    app::{App, Stop},
+    app::{App, Reload, Stop},
     cli::{ConfigArgs, Failure, Outcome, load_and_log},
+    config::{self, ProcessEnvironment},
     model::SystemClock,
 };
 
@@ -20,7 +21,9 @@ pub(super) fn run(args: &Args) -> Outcome {
     let signals = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let stop = Stop::default();
     stop.on_signals(signals.handle())?;
-    let ended = App::build(config, SystemClock::shared(), stop).and_then(App::run);
+    let path = args.config.config.clone();
+    let reload = Reload::on_hangup(signals.handle(), Box::new(move || config::load(&path, &ProcessEnvironment)))?;
+    let ended = App::build(config, SystemClock::shared(), stop).and_then(|app| app.reloading(reload).run());
     signals.shutdown_background();
     ended.map(drop).map_err(|error| {
         error!(%error, "ended");

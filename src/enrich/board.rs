@@ -11,7 +11,7 @@ use std::{
 
 use crate::{
     budget::{Urgency, purse::Reading},
-    cache::{Cache, Entry, Hit, time_to_live},
+    cache::{Cache, Entry, Hit, is_withheld, time_to_live},
     enrich::{
         Asked, Notice, Parts,
         desk::{Desk, Dice, Idle, retry_after},
@@ -154,12 +154,12 @@ impl Board {
         self.doors.clone()
     }
 
-    /// A flight that began with an event of a stricter marking takes in the providers to which this event's may go.
+    /// A flight that began with an event of a stricter marking, or while a provider was switched off, takes in the providers that may be asked now.
     fn admit(&mut self, indicator: &Indicator, marking: Tlp, now: Duration) {
         let deadline = self.deadline;
         let Some(flight) = self.flights.get_mut(indicator) else { return };
         for slot in &mut flight.slots {
-            let kept_back = matches!(slot.state, SlotState::Over { answer: Answer::Skipped { reason: Reason::Tlp } });
+            let kept_back = matches!(&slot.state, SlotState::Over { answer } if is_withheld(answer));
             let Some(desk) = self.desks.get_mut(slot.provider).filter(|_| kept_back) else { continue };
             if desk.door.refusal(marking).is_none() {
                 slot.state = SlotState::Waiting { not_before: now, attempts: 0, last: None };
@@ -390,6 +390,13 @@ impl Board {
             Err(LookupError::Throttled { retry_after: pause }) => {
                 let pause = desk.refused(pause, now.saturating_sub(length), now, &mut self.dice);
                 (SlotState::Waiting { not_before: now, attempts: attempts - 1, last: None }, Finished::Paused(pause))
+            }
+            // The key has been replaced since: the next call is tried with the new one.
+            Err(LookupError::Failed { reason: FailReason::Unauthorized | FailReason::Retired, .. })
+                if now.saturating_sub(length) < desk.renewed_at =>
+            {
+                let reason = FailReason::Unauthorized;
+                (SlotState::Waiting { not_before: now, attempts, last: Some(reason) }, Finished::Failed(reason))
             }
             Err(LookupError::Failed { reason, .. }) => self.failed(indicator, reason, attempts, now),
         };

@@ -77,6 +77,8 @@ pub(super) struct Desk {
     pub(super) refusals: u32,
     /// When the last refusal was heard.
     refused_at: Duration,
+    /// When it got its present client.
+    pub(super) renewed_at: Duration,
     pub(super) in_flight: usize,
     /// Calls at the same time, at most.
     pub(super) slots: usize,
@@ -111,6 +113,7 @@ impl Desk {
             paused_until: Duration::ZERO,
             refusals: 0,
             refused_at: Duration::ZERO,
+            renewed_at: Duration::ZERO,
             in_flight: 0,
             slots: setup.max_in_flight.max(1),
             batch,

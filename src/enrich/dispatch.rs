@@ -75,7 +75,7 @@ async fn next(shared: &Shared, provider: usize) -> Option<(Vec<Indicator>, Permi
 }
 
 async fn call(shared: &Shared, provider: usize, indicators: &[Indicator]) {
-    let Some(client) = shared.clients.get(provider) else { return };
+    let Some(client) = shared.clients.read().get(provider).map(Arc::clone) else { return };
     let id = client.id();
     let begun = shared.clock.monotonic();
     let results = match indicators {
@@ -111,7 +111,7 @@ fn report(shared: &Shared, provider: ProviderId, finished: &Finished, detail: &s
                     %provider,
                     reason = reason.as_str(),
                     detail,
-                    "provider refused the key and is switched off; replace the key and restart"
+                    "provider refused the key and is switched off; replace the key, then reload (SIGHUP) or restart"
                 );
             }
         }

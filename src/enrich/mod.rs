@@ -28,6 +28,7 @@ mod flight;
 mod known;
 mod queue;
 mod quiet;
+mod reload;
 mod status;
 #[cfg(test)]
 mod tests;
@@ -39,7 +40,7 @@ use std::{
     time::Duration,
 };
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -144,7 +145,10 @@ impl fmt::Debug for Parts {
 
 struct Shared {
     board: Mutex<Board>,
-    clients: Vec<Arc<dyn Provider>>,
+    /// Replaced by a reload.
+    clients: RwLock<Vec<Arc<dyn Provider>>>,
+    /// Kinds that a provider is responsible for.
+    responsible: [bool; IndicatorKind::ALL.len()],
     /// One for each provider: something changed that its dispatcher waits for.
     wake: Vec<Notify>,
     /// One for each provider, then the global one.
@@ -168,7 +172,7 @@ pub struct Enricher {
 
 impl fmt::Debug for Enricher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Enricher").field("providers", &self.shared.clients.len()).finish_non_exhaustive()
+        f.debug_struct("Enricher").field("providers", &self.shared.wake.len()).finish_non_exhaustive()
     }
 }
 
@@ -192,7 +196,8 @@ impl Enricher {
             shared: Arc::new(Shared {
                 board,
                 doors,
-                clients,
+                responsible: IndicatorKind::ALL.map(|kind| clients.iter().any(|client| client.supports(kind))),
+                clients: RwLock::new(clients),
                 wake,
                 slots,
                 all_slots,
@@ -208,7 +213,7 @@ impl Enricher {
 
     /// Starts one dispatcher for each provider. They end when `stop` is cancelled; calls under way then are abandoned.
     pub fn spawn(&self, tasks: &TaskTracker, runtime: &tokio::runtime::Handle, stop: &CancellationToken) {
-        for provider in 0..self.shared.clients.len() {
+        for provider in 0..self.shared.wake.len() {
             let run = dispatch::run(Arc::clone(&self.shared), provider, tasks.clone(), stop.clone());
             tasks.spawn_on(run, runtime);
         }
@@ -216,7 +221,7 @@ impl Enricher {
 
     /// Whether any configured provider is responsible for this kind.
     pub fn responsible(&self, kind: IndicatorKind) -> bool {
-        self.shared.clients.iter().any(|client| client.supports(kind))
+        self.shared.responsible.get(kind.index()).copied().unwrap_or(false)
     }
 
     /// Asks for an indicator on behalf of a listener. Never blocks beyond one short lock, never awaits.

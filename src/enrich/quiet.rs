@@ -25,6 +25,11 @@ impl Quiet {
         self.lines.pass((provider, line))
     }
 
+    /// It is on again: the next time that it is switched off is worth a line.
+    pub(super) fn enabled(&self, provider: ProviderId) {
+        self.disabled.lock().remove(&provider);
+    }
+
     /// Whether this provider has not been reported as switched off yet.
     pub(super) fn first_disabled(&self, provider: ProviderId) -> bool {
         self.disabled.lock().insert(provider)

@@ -443,3 +443,27 @@ fn an_expired_answer_under_a_strict_marking_is_refreshed_by_the_next_lax_event()
         assert_eq!(answers(&asked.entry), ["clean", "clean"], "expired but good, whatever the marking");
     }
 }
+
+#[test]
+fn a_new_key_opens_a_provider_again_and_an_old_refusal_does_not_close_it() {
+    let mut bench = Bench::new("1000/min", 100);
+    for n in 1..=2 {
+        bench.ask(n);
+        bench.take(0).expect("a call");
+    }
+    bench.clock.advance(SECOND);
+    bench.finish(0, 1, failed(FailReason::Unauthorized));
+    assert_eq!(answers(&bench.ask(3).entry), ["skipped", "pending"]);
+    bench.clock.advance(SECOND);
+    let now = bench.clock.monotonic();
+    assert!(bench.board.renew(0, Arc::new(Silent(ProviderId("virustotal"))), now));
+    // The second call was made with the old key; it is made again with the new one.
+    bench.clock.advance(Duration::from_millis(50));
+    assert_eq!(bench.finish(0, 2, failed(FailReason::Unauthorized)), Finished::Failed(FailReason::Unauthorized));
+    assert_eq!(bench.take(0), Ok(address(2)));
+    // What was given up while it was closed is asked for when it is seen again.
+    assert_eq!(answers(&bench.ask(3).entry), ["pending", "pending"]);
+    assert_eq!(bench.take(0), Ok(address(3)));
+    bench.clock.advance(SECOND);
+    assert_eq!(bench.finish(0, 3, failed(FailReason::Unauthorized)), Finished::Disabled(FailReason::Unauthorized));
+}

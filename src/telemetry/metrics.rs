@@ -61,6 +61,7 @@ struct Families {
     cache_bytes: Gauge,
     cache_entries: Gauge,
     uptime: Real,
+    reloaded: Gauge,
 }
 
 /// The metrics. `Clone` shares them.
@@ -161,6 +162,11 @@ impl Metrics {
         registry.register("in_flight_bytes", "Bytes between source and delivery", f.in_flight_bytes.clone());
         registry.register("cache_bytes", "Bytes of cached assessments", f.cache_bytes.clone());
         registry.register("cache_entries", "Cached assessments", f.cache_entries.clone());
+        registry.register(
+            "config_last_reload_successful",
+            "Whether the last start or reload took the configuration over",
+            f.reloaded.clone(),
+        );
         registry.register_with_unit("uptime", "Since the start", Unit::Seconds, f.uptime.clone());
         let build = Family::<Build, Gauge>::default();
         let (version, revision, rustc) = (
@@ -210,6 +216,11 @@ impl Metrics {
     pub fn budget(&self, provider: ProviderId, window: &'static str, kind: &'static str, units: u64) {
         let account = Account { provider: provider.as_str(), window, kind };
         self.shared.families.budget.get_or_create(&account).set(i64::try_from(units).unwrap_or(i64::MAX));
+    }
+
+    /// Whether the last reload of the configuration went well.
+    pub fn reloaded(&self, well: bool) {
+        self.shared.families.reloaded.set(i64::from(well));
     }
 
     /// State of a provider's circuit: 0 closed, 1 half-open, 2 open, 3 switched off.

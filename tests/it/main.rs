@@ -12,6 +12,7 @@ mod e2e_fleet;
 mod e2e_gate;
 mod e2e_late;
 mod e2e_local;
+mod e2e_reload;
 mod e2e_secrets;
 mod e2e_stream;
 mod kafka_mock;

@@ -326,6 +326,12 @@ impl Daemon {
         assert!(sent.success());
     }
 
+    /// Sends SIGHUP.
+    pub(crate) fn hang_up(&self) {
+        let sent = Command::new("kill").args(["-HUP", &self.child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+    }
+
     /// Sends SIGTERM and waits for the end.
     pub(crate) fn terminate(mut self) -> Ended {
         self.signal("TERM");
