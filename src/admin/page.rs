@@ -99,9 +99,14 @@ fn write_page(page: &mut String, report: &StatusReport) -> std::fmt::Result {
     counts(page, "Late records by status", &report.late)?;
     page.push_str("<h2>Memory</h2><table><tr><th>what<th class=n>held<th class=n>bound</tr>");
     memory(page, "parked events", report.parked_bytes as u64, Some(report.park_bytes_limit))?;
-    memory(page, "owed answers", report.owed_bytes as u64, None)?;
+    memory(page, "owed answers", report.owed_bytes as u64, Some(report.owed_bytes_limit))?;
     memory(page, "records under way", report.in_flight_bytes as u64, None)?;
-    memory(page, "cache", report.cache_bytes, None)?;
+    memory(page, "cache", report.cache_bytes, Some(report.cache_bytes_limit))?;
+    write!(
+        page,
+        "<tr><td>everything that is bounded<td class=n>&ndash;<td class=n>{}</tr>",
+        mebibytes(report.memory_ceiling)
+    )?;
     page.push_str(
         "</table><h2>Partitions</h2><div class=scroll><table><tr><th>topic<th class=n>partition<th class=n>lag</tr>",
     );

@@ -67,6 +67,12 @@ pub struct StatusReport {
     pub parked_bytes: usize,
     /// Their bound in bytes.
     pub park_bytes_limit: u64,
+    /// Sum of all bounds of memory in bytes.
+    pub memory_ceiling: u64,
+    /// Bound in bytes of what is kept for owed answers.
+    pub owed_bytes_limit: u64,
+    /// Bound of the cache in bytes.
+    pub cache_bytes_limit: u64,
     /// Events that left and are owed an answer.
     pub owed_events: usize,
     /// Bytes kept for them.
@@ -83,6 +89,8 @@ pub struct StatusReport {
     pub dead_letters: u64,
     /// Records that an earlier owner of their partition had finished.
     pub skipped_finished: u64,
+    /// Transactions that were undone; their records were read again (exactly once).
+    pub transactions_undone: u64,
 }
 
 /// One owned partition.

@@ -6,7 +6,11 @@ use tracing::{error, info, warn};
 
 use crate::{
     admin,
-    app::{Engine, EngineError, Reload, Stage, Stop, fleet, status::Report},
+    app::{
+        Engine, EngineError, Reload, Stage, Stop, fleet, memory,
+        service::{Life, Service},
+        status::Report,
+    },
     config::Config,
     kafka::{Kafka, KafkaError},
     model::SharedClock,
@@ -122,6 +126,7 @@ impl App {
         let report =
             Report::new(&config, &engine, enricher.clone(), gauge.clone(), Some(source.status()), stop.clone());
         stage.set(report.clone());
+        memory::report(&config);
         info!(
             version = env!("CARGO_PKG_VERSION"),
             brokers = config.kafka.brokers,
@@ -132,13 +137,18 @@ impl App {
             "running"
         );
         let mut current = config.clone();
+        let mut service = Service::from_environment();
+        let reading = source.status();
         let look = || {
             if let Some(reload) = &reload {
                 reload.look(&mut current, &enricher, &engine);
             }
+            let life = || Life { source: reading.rounds(), pipeline: gauge.pulse() };
+            service.look(engine.clock.monotonic(), || admin::StatusSource::ready(&report).is_ok(), life);
             source.is_finished()
         };
         let failed = watch(&stop, &engine, &gauge, look, || sink.failure());
+        service.stopping();
         let within = config.kafka.shutdown_timeout;
         let begun = engine.clock.monotonic();
         report.set_draining();

@@ -6,7 +6,9 @@
 mod daemon;
 mod engine;
 mod fleet;
+mod memory;
 mod reload;
+mod service;
 mod signal;
 mod status;
 

@@ -11,7 +11,7 @@ use std::{
 
 use crate::{
     admin::{PartitionReport, ProviderReport, StatusReport, StatusSource, WindowReport},
-    app::{Engine, Stop},
+    app::{Engine, Stop, memory},
     cache::Cache,
     config::Config,
     enrich::{Enricher, ProviderStatus},
@@ -104,12 +104,15 @@ impl Report {
             group: config.kafka.group_id.clone(),
             input: config.kafka.topics.clone(),
             output: config.kafka.output_topic.clone(),
-            guarantee: "at_least_once",
+            guarantee: config.kafka.guarantee.as_str(),
             order: match config.pipeline.order {
                 Order::Key => "key",
                 Order::Partition => "partition",
             },
             deadline_ms: u64::try_from(config.pipeline.deadline.as_millis()).unwrap_or(u64::MAX),
+            memory_ceiling: memory::ceiling(config),
+            owed_bytes_limit: config.pipeline.owed_bytes,
+            cache_bytes_limit: config.cache.capacity,
             park_bytes_limit: config.pipeline.park_bytes,
             ..StatusReport::default()
         };
@@ -242,6 +245,7 @@ impl StatusSource for Report {
             in_flight_bytes: moving.bytes,
             dead_letters: summary.dead_letters,
             skipped_finished: moving.skipped,
+            transactions_undone: parts.source.as_ref().map_or(0, |source| source.transactions_undone()),
             ..parts.plain.clone()
         }
     }

@@ -26,7 +26,7 @@ pub use config::{Config, Guarantee, OffsetReset, OnGap, Partitioning};
 pub use error::KafkaError;
 pub use mock::MockBroker;
 pub use passthrough::{Passed, pass_through};
-pub use properties::{PropertyError, check_property, transaction_timeout};
+pub use properties::{PropertyError, QueueBytes, check_property, queue_bytes, transaction_timeout};
 pub use sink::KafkaSink;
 pub use source::{PartitionStatus, SourceHandle, SourceStatus};
 pub use state::KafkaLog;

@@ -278,6 +278,27 @@ pub(super) fn admin(config: &Config) -> ClientConfig {
     client
 }
 
+/// Bounds of the client library's queues, bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QueueBytes {
+    /// Records that are to be written.
+    pub producer: u64,
+    /// Records fetched ahead, and one fetch on top.
+    pub consumer: u64,
+}
+
+/// How much the client library keeps in its queues, with these properties.
+pub fn queue_bytes(config: &Config) -> QueueBytes {
+    let number = |client: &ClientConfig, name: &str| client.get(name).and_then(|value| value.parse::<u64>().ok());
+    let (producer, consumer) = (producer(config, 1), consumer(config));
+    let fetched = number(&consumer, "queued.max.messages.kbytes").unwrap_or(64 << 10) << 10;
+    let fetch = number(&consumer, "fetch.max.bytes").unwrap_or(50 << 20);
+    QueueBytes {
+        producer: number(&producer, "queue.buffering.max.kbytes").unwrap_or(1 << 20) << 10,
+        consumer: fetched.saturating_add(fetch),
+    }
+}
+
 fn base(config: &Config) -> ClientConfig {
     let mut client = ClientConfig::new();
     client

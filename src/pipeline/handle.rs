@@ -25,6 +25,11 @@ impl ShardHandle {
         self.mailbox.records(deal);
     }
 
+    /// How often the shard has looked for mail.
+    pub(super) fn rounds(&self) -> u64 {
+        self.mailbox.rounds()
+    }
+
     pub(super) fn queued(&self) -> usize {
         self.mailbox.queued()
     }

@@ -4,7 +4,11 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, mpsc},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+        mpsc,
+    },
     time::Duration,
 };
 
@@ -72,6 +76,7 @@ struct Contents {
 #[derive(Debug, Default)]
 pub(super) struct Mailbox {
     contents: Mutex<Contents>,
+    rounds: AtomicU64,
     arrived: Condvar,
 }
 
@@ -89,6 +94,11 @@ impl Mailbox {
         self.arrived.notify_one();
     }
 
+    /// How often somebody has looked for mail.
+    pub(super) fn rounds(&self) -> u64 {
+        self.rounds.load(Ordering::Relaxed)
+    }
+
     /// Bytes of records that nobody has taken yet.
     pub(super) fn queued(&self) -> usize {
         self.contents.lock().queued
@@ -96,6 +106,7 @@ impl Mailbox {
 
     /// Takes the next mail, waiting at most this long.
     pub(super) fn take(&self, wait: Duration) -> Mail {
+        self.rounds.fetch_add(1, Ordering::Relaxed);
         let mut contents = self.contents.lock();
         if contents.news.is_empty() && contents.records.is_empty() && !wait.is_zero() {
             self.arrived.wait_for(&mut contents, wait);

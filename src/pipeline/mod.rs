@@ -67,7 +67,7 @@ use crate::{
 };
 
 /// Bytes of records on their way through, beside the parked ones, before the source pauses.
-const MOVING_BYTES: usize = 64 << 20;
+pub const MOVING_BYTES: usize = 64 << 20;
 
 /// What a pipeline is built from.
 #[derive(Debug)]
@@ -101,6 +101,25 @@ pub struct Moving {
     pub late_failed: u64,
     /// Records skipped because an earlier owner of their partition had finished them.
     pub skipped: u64,
+}
+
+/// How often the shards have come round. Two of them tell whether the pipeline moved in between.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pulse {
+    /// Rounds of each shard.
+    pub shards: Vec<u64>,
+    /// Times that some shard has found the output without room and tried again.
+    pub waits: u64,
+    /// Whether the source holds the shards while it commits.
+    pub held: bool,
+}
+
+impl Pulse {
+    /// Whether every shard came round since then, or waits for something that passes by itself: room in the output, a commit.
+    pub fn moved_since(&self, before: &Self) -> bool {
+        let round = |(nth, rounds): (usize, &u64)| before.shards.get(nth) != Some(rounds);
+        self.held || self.waits != before.waits || self.shards.iter().enumerate().all(round)
+    }
 }
 
 /// A pipeline that is not running: shards are addressed, nothing is started.
@@ -201,6 +220,7 @@ pub struct Running {
 #[derive(Clone, Debug)]
 pub struct Gauge {
     tracker: Arc<Tracker>,
+    turns: Arc<Turns>,
     handles: Vec<ShardHandle>,
 }
 
@@ -213,6 +233,15 @@ impl Gauge {
             queued: self.handles.iter().map(ShardHandle::queued).sum(),
             late_failed: self.tracker.late_failed.load(Ordering::Relaxed),
             skipped: self.tracker.skipped.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Whether the shards come round.
+    pub fn pulse(&self) -> Pulse {
+        Pulse {
+            shards: self.handles.iter().map(ShardHandle::rounds).collect(),
+            waits: self.tracker.waits(),
+            held: self.turns.is_held(),
         }
     }
 
@@ -231,7 +260,7 @@ impl Running {
 
     /// Numbers of the running pipeline.
     pub fn gauge(&self) -> Gauge {
-        Gauge { tracker: Arc::clone(&self.tracker), handles: self.handles.clone() }
+        Gauge { tracker: Arc::clone(&self.tracker), turns: Arc::clone(&self.turns), handles: self.handles.clone() }
     }
 
     /// Lets everything go that waits, within this time; then ends the shards. The source has stopped before.

@@ -62,6 +62,8 @@ pub(super) struct Tracker {
     pub(super) late_failed: AtomicU64,
     /// Offsets skipped because an earlier owner had finished them.
     pub(super) skipped: AtomicU64,
+    /// Times that a shard found the output without room.
+    waits: AtomicU64,
     /// Exactly once: the transaction is being undone.
     undone: AtomicBool,
     /// Exactly once: records that were refused by themselves, and how often.
@@ -146,6 +148,16 @@ impl Tracker {
         let abandoned = tracked.window.lock().abandon_all();
         self.bytes.fetch_sub(abandoned.iter().map(|record| record.weight()).sum(), Ordering::Relaxed);
         self.records.fetch_sub(abandoned.len(), Ordering::Relaxed);
+    }
+
+    /// The output has no room.
+    pub(super) fn waited(&self) {
+        self.waits.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Times that the output had no room.
+    pub(super) fn waits(&self) -> u64 {
+        self.waits.load(Ordering::Relaxed)
     }
 
     /// The transaction is being undone, or that is over.

@@ -55,6 +55,11 @@ impl Turns {
         true
     }
 
+    /// Whether the shards are held.
+    pub(super) fn is_held(&self) -> bool {
+        self.state.lock().held
+    }
+
     /// Ends a hold. `next`: what follows belongs to another transaction.
     pub(super) fn release(&self, next: bool) {
         let mut state = self.state.lock();

@@ -276,7 +276,10 @@ impl Writer {
             }
             match self.sink.send(out, token) {
                 Ok(()) => return Ok(()),
-                Err(SendError::Full) => std::thread::sleep(Duration::from_micros(200)),
+                Err(SendError::Full) => {
+                    self.tracker.waited();
+                    std::thread::sleep(Duration::from_micros(200));
+                }
                 Err(SendError::TooLarge) => return Err(Unsent::Refused("record too large".to_owned())),
                 Err(SendError::Refused(why)) => return Err(Unsent::Refused(why)),
                 Err(SendError::Undone) => {

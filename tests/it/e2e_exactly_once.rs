@@ -17,7 +17,7 @@ use crate::support::{
     e2e_events::{address, connection},
     e2e_json::added_to,
     e2e_wire::{Feeder, Tap},
-    kafka::{PATIENCE, Wire, eventually},
+    kafka::{Admin, PATIENCE, Wire, eventually, real_broker},
 };
 
 const PARTITIONS: usize = 4;
@@ -154,4 +154,35 @@ fn a_zombie_is_refused() {
         assert_eq!(ended.code, Some(0), "{}", ended.log);
     }
     check(&output, sent);
+}
+
+/// A batch that the broker refuses takes its transaction down; only the records that are to blame go to the dead letters.
+#[test]
+fn refused_records_become_dead_letters_and_no_others() {
+    const COUNT: usize = 400;
+    let _turn = beside_others();
+    let mut stage = stage("e2e-eos-refused");
+    // A compacted topic takes no record without a key.
+    let partitions = i32::try_from(PARTITIONS).unwrap();
+    Admin::new(real_broker()).create_topic(&stage.output(), partitions, &[("cleanup.policy", "compact")]);
+    let refused = |n: usize| n % 40 == 7;
+    let events: Vec<Wire> =
+        (0..COUNT).map(|n| if refused(n) { Wire { key: None, ..event(n) } } else { event(n) }).collect();
+    Feeder::new(&stage.input()).send_all(0, &events);
+    let daemon = replica(&mut stage, "replica-0");
+    let (output, dead) = (Tap::open(&stage.output()), Tap::open(&stage.dead_letters()));
+    let numbers = |tap: &Tap, count: usize| -> Vec<usize> {
+        let mut numbers: Vec<usize> = tap.wait(count, 2 * PATIENCE).iter().map(|record| record.number()).collect();
+        numbers.sort_unstable();
+        numbers
+    };
+    let (bad, good): (Vec<usize>, Vec<usize>) = (0..COUNT).partition(|n| refused(*n));
+    assert_eq!(numbers(&dead, bad.len()), bad);
+    assert_eq!(numbers(&output, good.len()), good);
+    let letter = &dead.seen()[0];
+    assert_eq!(letter.header("__connect.errors.topic"), Some(&*stage.input()));
+    assert_eq!(letter.text(), event(letter.number()).text(), "the original bytes");
+    let ended = daemon.terminate();
+    assert_eq!(ended.code, Some(0), "{}", ended.log);
+    assert!(ended.log.contains("its records were tried one by one"), "{}", ended.log);
 }

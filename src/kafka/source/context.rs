@@ -274,7 +274,7 @@ impl SourceContext {
         self.status.rebalances.fetch_add(1, Ordering::Relaxed);
         let last_poll = self.state.lock().last_poll;
         let member = self.membership(consumer, last_poll);
-        let starts = match self.rules.resolve(consumer, assigned, &self.stop, &self.limiter) {
+        let starts = match self.rules.resolve(consumer, assigned, &self.stop, &self.limiter, &self.status) {
             Ok(starts) => starts.unwrap_or_default(),
             Err(failure) => {
                 self.fail(failure);

@@ -177,6 +177,7 @@ struct Source {
 impl Source {
     fn run(mut self) -> Result<(), KafkaError> {
         while !self.stop.load(Ordering::Relaxed) {
+            self.context().status.round();
             if self.context().state.lock().failure.is_some() {
                 break;
             }

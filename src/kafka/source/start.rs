@@ -18,6 +18,7 @@ use rdkafka::{
 };
 use tracing::warn;
 
+use super::status::SourceStatus;
 use crate::kafka::{
     Config, KafkaError, OffsetReset,
     error::{Severity, severity},
@@ -91,11 +92,13 @@ impl Rules {
         assigned: &TopicPartitionList,
         stop: &AtomicBool,
         limiter: &Limiter,
+        status: &SourceStatus,
     ) -> Result<Option<Vec<Start>>, KafkaError> {
         if assigned.count() == 0 {
             return Ok(Some(Vec::new()));
         }
         loop {
+            status.round();
             if stop.load(Ordering::Relaxed) {
                 return Ok(None);
             }

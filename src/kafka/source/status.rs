@@ -39,6 +39,7 @@ pub struct SourceStatus {
     pub(super) rebalances: AtomicU64,
     pub(super) commits_refused: AtomicU64,
     pub(super) transactions_undone: AtomicU64,
+    rounds: AtomicU64,
     pub(super) headers_unreadable: AtomicU64,
 }
 
@@ -56,6 +57,7 @@ impl SourceStatus {
             rebalances: AtomicU64::new(0),
             commits_refused: AtomicU64::new(0),
             transactions_undone: AtomicU64::new(0),
+            rounds: AtomicU64::new(0),
             headers_unreadable: AtomicU64::new(0),
         })
     }
@@ -113,6 +115,16 @@ impl SourceStatus {
     /// Headers that were left out because their name is not UTF-8.
     pub fn headers_unreadable(&self) -> u64 {
         self.headers_unreadable.load(Ordering::Relaxed)
+    }
+
+    /// How often the source has come round: whether it moves.
+    pub fn rounds(&self) -> u64 {
+        self.rounds.load(Ordering::Relaxed)
+    }
+
+    /// The source comes round, or tries once more what takes its time.
+    pub(super) fn round(&self) {
+        self.rounds.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn set_joined(&self, joined: bool) {

@@ -133,6 +133,7 @@ impl SourceContext {
         }
         let last_call = state.progress.last_call;
         let give_up = || {
+            self.status.round();
             let asked = self.stop.load(Ordering::Relaxed);
             let end = last_call.unwrap_or(end);
             asked && Instant::now() >= end
@@ -254,7 +255,9 @@ impl SourceContext {
         } else {
             consumer.unassign().map_err(failed)?;
         }
-        let Some(mut starts) = self.rules.resolve(consumer, &list, &self.stop, &self.limiter)? else { return Ok(()) };
+        let Some(mut starts) = self.rules.resolve(consumer, &list, &self.stop, &self.limiter, &self.status)? else {
+            return Ok(());
+        };
         for start in starts.iter_mut().filter(|start| start.committed.is_none()) {
             // Not "the newest" once more: records may have come since.
             if let Some(pin) = pins.get(&(start.topic.clone(), start.partition)) {

@@ -17,7 +17,7 @@ use std::{
 
 use rdkafka::{
     ClientConfig, Message as _, Offset, TopicPartitionList,
-    admin::{AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication},
+    admin::{AdminClient, AdminOptions, AlterConfig, NewPartitions, NewTopic, ResourceSpecifier, TopicReplication},
     client::DefaultClientContext,
     consumer::{BaseConsumer, Consumer as _},
     message::{Header, Headers as _, OwnedHeaders},
@@ -137,6 +137,15 @@ impl Admin {
         let metadata = self.client.inner().fetch_metadata(Some(topic), PATIENCE).unwrap();
         let found = metadata.topics().iter().find(|t| t.name() == topic && t.error().is_none())?;
         Some(found.partitions().len()).filter(|count| *count > 0)
+    }
+
+    /// Gives a topic more partitions.
+    pub(crate) fn add_partitions(&self, topic: &str, count: usize) {
+        let change = NewPartitions::new(topic, count);
+        for result in self.runtime.block_on(self.client.create_partitions([&change], &Self::options())).unwrap() {
+            result.unwrap();
+        }
+        eventually("the partitions appear", || self.partitions(topic) == Some(count));
     }
 
     /// Changes one setting of a topic.
