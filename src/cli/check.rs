@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::cli::{Outcome, load, say};
+use crate::cli::{Outcome, load, online, say};
 
 /// Arguments of `check`.
 #[derive(Debug, clap::Args)]
@@ -13,6 +13,9 @@ pub(super) struct Args {
     /// The same, without the option's name.
     #[arg(value_name = "FILE", conflicts_with = "config")]
     file: Option<PathBuf>,
+    /// Also try the brokers and, by one call each, the providers' keys.
+    #[arg(long)]
+    online: bool,
 }
 
 pub(super) fn run(args: &Args) -> Outcome {
@@ -27,5 +30,5 @@ pub(super) fn run(args: &Args) -> Outcome {
         config.kafka.output_topic,
         config.kafka.group_id
     ));
-    Ok(())
+    if args.online { online::run(&config) } else { Ok(()) }
 }

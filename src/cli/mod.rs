@@ -9,6 +9,7 @@ mod demo;
 mod extract;
 mod input;
 mod lookup;
+mod online;
 mod run;
 mod simulate;
 

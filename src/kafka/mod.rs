@@ -31,6 +31,8 @@ pub use sink::KafkaSink;
 pub use source::{PartitionStatus, SourceHandle, SourceStatus};
 pub use state::KafkaLog;
 
+pub use topics::TopicState;
+
 use self::topics::Topics;
 use crate::{
     model::SharedClock,
@@ -55,6 +57,14 @@ impl Kafka {
     pub fn connect(config: Config, clock: SharedClock) -> Result<Self, KafkaError> {
         let topics = topics::prepare(&config)?;
         Ok(Self { config, topics, clock })
+    }
+
+    /// Looks for the brokers, up to `start_timeout`, and for the topics; creates and changes nothing.
+    ///
+    /// # Errors
+    /// [`KafkaError`]: no broker, a missing right, refused settings.
+    pub fn examine(config: &Config) -> Result<Vec<TopicState>, KafkaError> {
+        topics::examine(config)
     }
 
     /// Creates topics, `(name, partitions)`, where they are missing. Waits for the brokers up to `start_timeout`.

@@ -123,6 +123,28 @@ pub(super) fn prepare(config: &Config) -> Result<Topics, KafkaError> {
     Ok(Topics { inputs, output_partitions, late_partitions, smallest_limit, output_limit })
 }
 
+/// A topic as [`Kafka::examine`](super::Kafka::examine) finds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicState {
+    /// "input", "output", "late" or "dead-letter".
+    pub role: &'static str,
+    /// Its name.
+    pub topic: String,
+    /// Its partitions; `None` where it does not exist.
+    pub partitions: Option<usize>,
+}
+
+/// Looks for the brokers and the topics; changes nothing.
+pub(super) fn examine(config: &Config) -> Result<Vec<TopicState>, KafkaError> {
+    let start = Start::connect(config)?;
+    let inputs = config.topics.iter().map(|topic| ("input", topic));
+    let outputs = [("output", &config.output_topic), ("late", &config.late_topic), ("dead-letter", &config.dlq_topic)];
+    let look = |(role, topic): (&'static str, &String)| {
+        Ok(TopicState { role, topic: topic.clone(), partitions: start.find(topic, Duration::ZERO)? })
+    };
+    inputs.chain(outputs).map(look).collect()
+}
+
 /// Creates these topics where they are missing. Waits for the brokers as [`prepare`] does.
 pub(super) fn create(config: &Config, topics: &[(&str, usize)]) -> Result<(), KafkaError> {
     let start = Start::connect(config)?;

@@ -23,6 +23,7 @@ mod config;
 mod depth;
 mod gzip;
 mod http;
+mod probe;
 mod reach;
 mod registry;
 mod retry_after;
@@ -34,6 +35,7 @@ pub use abuseipdb::ID as ABUSEIPDB;
 pub use breaker::{Breaker, BreakerState, Chance, Effect, Open};
 pub use config::Config;
 pub use http::{MAX_BODY, MAX_DECODED};
+pub use probe::Limit;
 pub use registry::{Build, BuildError, KNOWN, Spec, build, spec};
 pub use transport::{Network, check_base_url};
 pub use virustotal::ID as VIRUSTOTAL;
@@ -112,6 +114,15 @@ pub trait Provider: Send + Sync + 'static {
             }
             answers
         })
+    }
+
+    /// Proves the key by the cheapest call that the service has; what the service says of the plan. One look-up unless a provider knows better.
+    ///
+    /// # Errors
+    ///
+    /// As [`Provider::lookup`].
+    fn prove<'a>(&'a self) -> BoxFuture<'a, Result<Vec<Limit>, LookupError>> {
+        Box::pin(probe::by_lookup(self))
     }
 
     /// What one call costs, in the units of the provider's quota.

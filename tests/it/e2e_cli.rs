@@ -8,11 +8,12 @@ use std::{
 use serde_json::{Value, json};
 use sidelight::{
     model::IndicatorKind,
-    simulator::{SimulatorConfig, truth},
+    provider::{ABUSEIPDB, VIRUSTOTAL},
+    simulator::{Fault, SimulatorConfig, truth},
 };
 
 use crate::support::{
-    e2e::{Daemon, Directory, Stage, alone, beside_others, json_lines, program, run_with},
+    e2e::{Daemon, Directory, KEY, Stage, alone, beside_others, json_lines, program, run_with},
     e2e_events::address,
     e2e_json::added_to,
     e2e_score::{Answered, assert_says, of_address, of_name_or_file},
@@ -153,6 +154,48 @@ fn check_tells_right_from_wrong() {
     }
     let missing = run_with(program().args(["check", "--config", "/nowhere/sidelight.toml"]), b"");
     assert_eq!(missing.status.code(), Some(78), "{}", text(&missing.stderr));
+}
+
+#[test]
+fn check_online_tries_brokers_and_keys() {
+    let _turn = beside_others();
+    let mut stage = Stage::new("e2e-online", 3, SimulatorConfig::default());
+    let check = |stage: &Stage| {
+        let output = run_with(stage.command("check").arg("--online"), b"");
+        let (out, err) = (text(&output.stdout), text(&output.stderr));
+        assert!(!out.contains(KEY) && !err.contains(KEY), "{out}{err}");
+        (output.status.code(), out)
+    };
+    let (code, out) = check(&stage);
+    let lines: Vec<&str> = out.lines().collect();
+    assert_eq!(code, Some(0), "{out}");
+    assert_eq!(lines[0], format!("kafka: ok: {}", real_broker()));
+    assert_eq!(lines[1], format!("input topic {}: ok, 3 partitions", stage.input()));
+    assert_eq!(lines[2], format!("output topic {}: not there yet, `run` creates it", stage.output()));
+    assert!(lines[5].starts_with("virustotal: ok"), "{out}");
+    assert!(lines[6].starts_with("abuseipdb: ok (calls: ") && lines[6].ends_with(" left)"), "{out}");
+    assert!(stage.providers.count("virustotal") <= 1 && stage.providers.count("abuseipdb") == 1);
+    // Nothing was created by looking.
+    let (_, again) = check(&stage);
+    assert!(again.contains("not there yet"), "{again}");
+
+    stage.set("state.create_topics", "false");
+    stage.set("input.topics", "[\"nothing-of-that-name\"]");
+    stage.providers.simulator().faults().set(VIRUSTOTAL, Fault::Unauthorized);
+    stage.providers.simulator().faults().set(ABUSEIPDB, Fault::Throttle);
+    let (code, out) = check(&stage);
+    assert_eq!(code, Some(1), "{out}");
+    for part in [
+        "input topic nothing-of-that-name: failed: it does not exist",
+        ".out: failed: it does not exist",
+        "virustotal: failed: the key is refused (status 401",
+        "abuseipdb: failed: throttled: the quota of the key is used up for now, it asks for a pause of 30 s",
+    ] {
+        assert!(out.contains(part), "{part}: {out}");
+    }
+    stage.set("kafka.brokers", "\"127.0.0.1:1\"").set("kafka.start_timeout", "\"1s\"");
+    let (code, out) = check(&stage);
+    assert!(code == Some(1) && out.starts_with("kafka: failed: no broker of 127.0.0.1:1 answered"), "{out}");
 }
 
 #[test]

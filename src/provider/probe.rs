@@ -1,0 +1,56 @@
+//! Proving a key: the cheapest call that tells whether the service takes it, and what the service says of its plan.
+
+use crate::{
+    model::{Indicator, IndicatorKind},
+    provider::{LookupError, Provider},
+};
+
+/// One window of a plan, as the service tells it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// Which: `day`, `month`, `query credits` …
+    pub name: String,
+    /// Units left, where it says so.
+    pub left: Option<u64>,
+    /// Units in all, where it says so.
+    pub limit: Option<u64>,
+}
+
+impl std::fmt::Display for Limit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (self.left, self.limit) {
+            (Some(left), Some(limit)) => write!(f, "{}: {left} of {limit} left", self.name),
+            (Some(left), None) => write!(f, "{}: {left} left", self.name),
+            (None, Some(limit)) => write!(f, "{}: {limit}", self.name),
+            (None, None) => write!(f, "{}", self.name),
+        }
+    }
+}
+
+/// Values that everybody may know that they are asked about: a public resolver, the names reserved for examples, the empty file.
+const HARMLESS: [(IndicatorKind, &str); 6] = [
+    (IndicatorKind::Ipv4, "1.1.1.1"),
+    (IndicatorKind::Domain, "example.com"),
+    (IndicatorKind::Url, "https://example.com/"),
+    (IndicatorKind::Sha256, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
+    (IndicatorKind::Md5, "d41d8cd98f00b204e9800998ecf8427e"),
+    (IndicatorKind::Ipv6, "2606:4700:4700::1111"),
+];
+
+/// Proves a key by one look-up, for services that have nothing cheaper.
+///
+/// # Errors
+///
+/// As a look-up.
+pub(super) async fn by_lookup<P: Provider + ?Sized>(provider: &P) -> Result<Vec<Limit>, LookupError> {
+    if let Some((kind, value)) = HARMLESS.into_iter().find(|(kind, _)| provider.supports(*kind)) {
+        provider.lookup(&Indicator::new(kind, value)).await?;
+    }
+    let told = provider.feedback();
+    let limit = |told: crate::provider::Feedback| Limit {
+        name: "calls".to_owned(),
+        left: Some(told.remaining),
+        limit: told.limit,
+    };
+    Ok(told.map(limit).into_iter().collect())
+}
