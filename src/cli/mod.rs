@@ -10,6 +10,7 @@ mod extract;
 mod input;
 mod lookup;
 mod online;
+mod replay;
 mod run;
 mod simulate;
 
@@ -51,6 +52,8 @@ enum Command {
     Annotate(annotate::Args),
     /// Look indicators up by hand.
     Lookup(lookup::Args),
+    /// Put dead letters back to the topics that they came from.
+    Replay(replay::Args),
     /// Answer as the providers do, for trying things out.
     Simulate(simulate::Args),
     /// Measure how many events a second this machine annotates.
@@ -89,6 +92,7 @@ pub fn main() -> ExitCode {
         Command::Extract(args) => extract::run(&args),
         Command::Annotate(args) => annotate::run(&args),
         Command::Lookup(args) => lookup::run(&args),
+        Command::Replay(args) => replay::run(&args),
         Command::Simulate(args) => simulate::run(&args),
         Command::Bench(args) => bench::run(&args),
     };
