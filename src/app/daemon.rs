@@ -10,6 +10,7 @@ use crate::{
         Engine, EngineError, Reload, Stage, Stop, fleet, memory,
         service::{Life, Service},
         status::Report,
+        warm,
     },
     config::Config,
     kafka::{Kafka, KafkaError},
@@ -35,7 +36,7 @@ pub enum AppError {
     /// The file of the local state cannot be used.
     #[error(transparent)]
     Local(#[from] crate::state::LocalError),
-    /// The log of budgets cannot be read.
+    /// A log of state cannot be read.
     #[error(transparent)]
     State(#[from] crate::state::LogError),
     /// The ledger of budgets cannot be used.
@@ -120,6 +121,7 @@ impl App {
         let sink = kafka.sink(pipeline.delivered())?;
         let enricher = pipeline.enricher().clone();
         let member = fleet::join(fleet::open(&config, &kafka, &engine.clock)?, &enricher, &engine, Some(&stop))?;
+        let assessments = warm::up(&kafka, &config, &enricher, &engine, &stage, &stop)?;
         let running = pipeline.spawn(Arc::clone(&sink) as Arc<dyn crate::pipeline::Sink>)?;
         let gauge = running.gauge();
         let source = kafka.source_before(&sink, Box::new(running.intake()))?;
@@ -158,6 +160,7 @@ impl App {
         let clean = running.drain(left);
         let clean = sink.end(left.max(Duration::from_millis(100))) && clean;
         member.leave(left);
+        drop(assessments);
         let text = gauge.failure().or(failed);
         engine.shutdown();
         drop(admin);

@@ -11,6 +11,7 @@ mod reload;
 mod service;
 mod signal;
 mod status;
+mod warm;
 
 pub use daemon::{App, AppError, Ended};
 pub use engine::{Engine, EngineError};

@@ -9,6 +9,8 @@ use std::{
     time::Duration,
 };
 
+use parking_lot::Mutex;
+
 use crate::{
     admin::{PartitionReport, ProviderReport, StatusReport, StatusSource, WindowReport},
     app::{Engine, Stop, memory},
@@ -29,9 +31,16 @@ const PATIENCE: Duration = Duration::from_secs(30);
 #[derive(Clone, Debug, Default)]
 pub struct Stage {
     report: Arc<OnceLock<Report>>,
+    /// What the start is at.
+    doing: Arc<Mutex<Option<String>>>,
 }
 
 impl Stage {
+    /// Says what the start is at.
+    pub(super) fn say(&self, doing: String) {
+        *self.doing.lock() = Some(doing);
+    }
+
     /// From now on this is shown.
     pub fn set(&self, report: Report) {
         // There is one start; a second report would be the same.
@@ -43,7 +52,10 @@ impl StatusSource for Stage {
     fn ready(&self) -> Result<(), Vec<String>> {
         match self.report.get() {
             Some(report) => report.ready(),
-            None => Err(vec!["starting: waiting for the brokers".to_owned()]),
+            None => {
+                let doing = self.doing.lock().clone();
+                Err(vec![doing.unwrap_or_else(|| "starting: waiting for the brokers".to_owned())])
+            }
         }
     }
 

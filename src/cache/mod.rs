@@ -72,6 +72,11 @@ impl Cache {
         Hit::Stale(marked)
     }
 
+    /// What is held of an indicator, fresh or not, without marking it.
+    pub fn peek(&self, indicator: IndicatorRef<'_>) -> Option<Arc<Entry>> {
+        self.entries.get(&indicator)
+    }
+
     /// Stores what is known of an indicator now; replaces what was known before.
     pub fn insert(&self, indicator: Indicator, entry: Arc<Entry>) {
         self.entries.insert(indicator, entry);

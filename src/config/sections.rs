@@ -94,6 +94,7 @@ pub(super) fn stream(context: &mut Context<'_>) -> (kafka::Config, pipeline::Con
     let store = s.read("store", stored.store, choice(STORES, &[]));
     let path = s.read("path", stored.path, path);
     let prefix = s.read("prefix", stored.prefix, prefix);
+    let warm_timeout = s.read("warm_timeout", stored.warm_timeout, duration(NEVER..=HOUR));
     s.finish();
 
     let outputs = [("output.topic", &output), ("output.late_topic", &late), ("output.dlq_topic", &dlq)];
@@ -135,7 +136,9 @@ pub(super) fn stream(context: &mut Context<'_>) -> (kafka::Config, pipeline::Con
         shape: shape.value,
         ..defaults
     };
-    (kafka, pipeline, state::Config { store: store.value, path: path.value, prefix: prefix.value })
+    let state =
+        state::Config { store: store.value, path: path.value, prefix: prefix.value, warm_timeout: warm_timeout.value };
+    (kafka, pipeline, state)
 }
 
 const STORES: &[(&str, Store)] = &[("kafka", Store::Kafka), ("local", Store::Local)];

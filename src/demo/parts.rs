@@ -18,6 +18,7 @@ pub(super) const LATE: &str = "siem.events.late";
 const DEAD: &str = "siem.events.dlq";
 /// As `state.prefix` names it by default.
 const LEDGER: &str = "siem.events.sidelight.ledger";
+const ASSESSMENTS: &str = "siem.events.sidelight.assessments";
 const PARTITIONS: i32 = 12;
 
 /// Quotas of the demo: tight enough that triage and late annotations have something to do.
@@ -40,6 +41,7 @@ impl Stage {
             (LATE, PARTITIONS),
             (DEAD, 1),
             (LEDGER, 1),
+            (ASSESSMENTS, 4),
         ])?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)

@@ -19,6 +19,7 @@ use crate::{
         fleet::Member,
         flight::{Flight, Slot, SlotState},
         known::verdict_of,
+        pool::Assessed,
         queue::Place,
         worth::{Sighting, often, worth},
     },
@@ -35,6 +36,8 @@ pub(super) struct Effects {
     pub(super) wake: u64,
     /// Records for the fleet's ledger.
     pub(super) records: Vec<Vec<u8>>,
+    /// Whether there is something to tell the fleet.
+    pub(super) assessed: bool,
 }
 
 /// Numbers of the enricher.
@@ -75,6 +78,8 @@ pub(super) struct Board {
     outranked: u64,
     /// Where the accounts are kept in the ledger of a fleet.
     pub(super) member: Option<Member>,
+    /// Answers on their way to the fleet, where there is one.
+    pub(super) assessed: Option<Assessed>,
 }
 
 impl Board {
@@ -96,11 +101,13 @@ impl Board {
             effects: Effects::default(),
             outranked: 0,
             member: parts.fleet.map(|fleet| Member::new(fleet, parts.seed)),
+            assessed: None,
         }
     }
 
     pub(super) fn take_effects(&mut self) -> Effects {
         self.write_outbox();
+        self.effects.assessed = self.assessed.as_ref().is_some_and(|assessed| !assessed.is_empty());
         std::mem::take(&mut self.effects)
     }
 
@@ -408,6 +415,9 @@ impl Board {
                 *slot = state;
             }
             flight.snapshot = None;
+        }
+        if finished == Finished::Answered {
+            self.tell(indicator);
         }
         self.effects.wake |= 1 << provider;
         if let Finished::Disabled(_) = finished {

@@ -80,6 +80,11 @@ impl Board {
     }
 }
 
+/// How old an answer is; never negative.
+pub(super) fn wall_age(answered_at: i64, wall_ms: i64) -> Duration {
+    Duration::from_millis(u64::try_from(wall_ms.saturating_sub(answered_at)).unwrap_or(0))
+}
+
 fn end_of(now: Duration, lives: Option<Duration>) -> Duration {
     lives.map_or(Duration::MAX, |lives| now.saturating_add(lives))
 }

@@ -26,6 +26,9 @@ mod fleet;
 mod fleet_tests;
 mod flight;
 mod known;
+mod pool;
+#[cfg(test)]
+mod pool_tests;
 mod queue;
 mod quiet;
 mod reload;
@@ -49,6 +52,7 @@ pub use board::Counts;
 pub use config::Config;
 pub use desk::{Dice, Setup};
 pub use fleet::FleetState;
+pub use pool::Warmth;
 pub use status::ProviderStatus;
 pub use worth::{Sighting, worth};
 
@@ -159,6 +163,7 @@ struct Shared {
     clock: SharedClock,
     metrics: Metrics,
     quiet: quiet::Quiet,
+    pool: pool::Pool,
     ledger: OnceLock<Arc<dyn Log>>,
     /// Records on their way to the ledger.
     unwritten: Arc<AtomicUsize>,
@@ -188,6 +193,8 @@ impl Enricher {
         let wake = clients.iter().map(|_| Notify::new()).collect();
         let (clock, metrics) = (Arc::clone(&parts.clock), parts.metrics.clone());
         let quiet = quiet::Quiet::new(&clock);
+        let providers = parts.providers.iter().map(|setup| setup.provider.id()).collect();
+        let pool = pool::Pool::new(parts.score.clone(), parts.cache_config.clone(), parts.cache.clone(), providers);
         let board = Board::new(parts);
         let doors = board.doors();
         let board = Mutex::new(board);
@@ -205,6 +212,7 @@ impl Enricher {
                 clock,
                 metrics,
                 quiet,
+                pool,
                 ledger,
                 unwritten,
             }),
@@ -306,6 +314,9 @@ impl Shared {
             }
         }
         self.append(&effects.records);
+        if effects.assessed {
+            self.publish();
+        }
         let mut wake = effects.wake;
         while wake != 0 {
             let index = wake.trailing_zeros() as usize;

@@ -1,6 +1,6 @@
 //! Configuration of the state.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 /// Where state is kept that outlives a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub struct Config {
     pub path: PathBuf,
     /// Topics are named `<prefix>.ledger` and the like.
     pub prefix: String,
+    /// How long a start may wait for the shared assessments.
+    pub warm_timeout: Duration,
 }
 
 impl Default for Config {
@@ -28,11 +30,17 @@ impl Default for Config {
             store: Store::Kafka,
             path: PathBuf::from("/var/lib/sidelight/state.redb"),
             prefix: "siem.events.sidelight".to_owned(),
+            warm_timeout: Duration::from_secs(60),
         }
     }
 }
 
 impl Config {
+    /// Name of the topic of shared assessments.
+    pub fn assessments_topic(&self) -> String {
+        format!("{}.assessments", self.prefix)
+    }
+
     /// Name of the topic of the budgets.
     pub fn ledger_topic(&self) -> String {
         format!("{}.ledger", self.prefix)

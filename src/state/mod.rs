@@ -6,11 +6,13 @@
 //!
 //! Nothing here knows a client library.
 
+pub mod assessment;
 mod config;
 pub mod frame;
 mod local;
 mod log;
 mod memory;
+mod names;
 
 pub use config::{Config, Store};
 pub use local::{LocalError, LocalLog, LocalStore};

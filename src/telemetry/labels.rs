@@ -57,6 +57,22 @@ impl EncodeLabelValue for RequestOutcome {
     }
 }
 
+/// A log of state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum StateLog {
+    /// What is known of indicators.
+    Assessments,
+}
+
+impl StateLog {
+    /// The label value.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Assessments => "assessments",
+        }
+    }
+}
+
 macro_rules! label_sets {
     ($($(#[$doc:meta])* $name:ident { $($field:ident : $type:ty),+ })+) => {
         $(
@@ -96,6 +112,8 @@ label_sets! {
     Skipped { provider: &'static str, reason: &'static str }
     /// A status.
     OfStatus { status: &'static str }
+    /// A record of a log of state.
+    OfState { log: &'static str, result: &'static str }
     /// The build.
     Build { version: &'static str, revision: &'static str, rustc: &'static str }
 }

@@ -18,11 +18,11 @@ use crate::{
     gate::Suppression,
     model::{Disposition, IndicatorKind, ProviderId, Role, Status},
     telemetry::{
-        BulkHistogram, RequestOutcome, ShardCounts,
+        BulkHistogram, RequestOutcome, ShardCounts, StateLog,
         counts::{CacheResult, Stage},
         labels::{
-            Account, Build, Cached, Extracted, List, OfProvider, OfReason, OfStage, OfStatus, Partition, Produced,
-            Request, Skipped, Topic,
+            Account, Build, Cached, Extracted, List, OfProvider, OfReason, OfStage, OfState, OfStatus, Partition,
+            Produced, Request, Skipped, Topic,
         },
     },
 };
@@ -47,6 +47,7 @@ struct Families {
     dead_letters: Family<OfReason, Counter>,
     faults: Counter,
     late: Family<OfStatus, Counter>,
+    state: Family<OfState, Counter>,
     ledger_written: Counter,
     ledger_lost: Counter,
     lag: Family<Partition, Gauge>,
@@ -149,6 +150,7 @@ impl Metrics {
         registry.register("dlq_records", "Records written to the dead-letter topic", f.dead_letters.clone());
         registry.register("internal_faults", "Events that left unannotated by our own fault", f.faults.clone());
         registry.register("late_records", "Late annotations", f.late.clone());
+        registry.register("state_records", "Records of the logs of state", f.state.clone());
         registry.register("ledger_written", "Records handed to the ledger of budgets", f.ledger_written.clone());
         registry.register("ledger_lost", "Records that the ledger of budgets did not take", f.ledger_lost.clone());
         registry.register("consumer_lag_records", "Records behind the end of a partition", f.lag.clone());
@@ -204,6 +206,11 @@ impl Metrics {
         f.request_duration.get_or_create(&OfProvider { provider: provider.as_str() }).observe(length.as_secs_f64());
         f.cost.get_or_create(&OfProvider { provider: provider.as_str() }).inc();
         *self.shared.summary.lock().calls.entry((provider.as_str(), outcome.as_str())).or_default() += 1;
+    }
+
+    /// What became of a record of a log of state: `read`, `tombstone`, `version`, `corrupt` (skipped), `written`, `lost`.
+    pub fn state_record(&self, log: StateLog, result: &'static str) {
+        self.shared.families.state.get_or_create(&OfState { log: log.as_str(), result }).inc();
     }
 
     /// A record was handed to the ledger of budgets, or not taken.
@@ -408,6 +415,7 @@ mod tests {
         counts.stage(Stage::Extract, 0.000_01);
         metrics.merge(&mut counts);
         metrics.merge(&mut counts);
+        metrics.state_record(StateLog::Assessments, "corrupt");
         metrics.ledger_record(true);
         let moment = Moment { waiting: 4, in_flight_records: 5, in_flight_bytes: 6, ..Moment::default() };
         let text = metrics.encode(&moment);
@@ -430,6 +438,7 @@ mod tests {
             "sidelight_provider_skipped_total{provider=\"virustotal\",reason=\"outranked\"} 1",
             "sidelight_stage_duration_seconds_count{stage=\"extract\"} 1",
             "sidelight_late_records_total{status=\"complete\"} 1",
+            "sidelight_state_records_total{log=\"assessments\",result=\"corrupt\"} 1",
             "sidelight_ledger_written_total 1",
             "sidelight_ledger_lost_total 0",
             "sidelight_consumer_lag_records{topic=\"in\",partition=\"3\"} 7",

@@ -16,7 +16,7 @@ mod throttle;
 pub use config::{Config, LogFormat};
 pub use counts::{CacheResult, ShardCounts, Stage};
 pub use histogram::{BulkHistogram, LocalHistogram};
-pub use labels::RequestOutcome;
+pub use labels::{RequestOutcome, StateLog};
 pub use logging::init;
 pub use metrics::{Metrics, Moment, Summary};
 pub use throttle::Throttle;

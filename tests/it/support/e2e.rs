@@ -295,9 +295,7 @@ impl Daemon {
     /// Waits until `/readyz` says yes.
     pub(crate) fn wait_ready(&self) {
         let start = Instant::now();
-        let ready =
-            || self.admin().and_then(|address| get(address, "/readyz")).is_some_and(|(status, _)| status == 200);
-        while !ready() {
+        while !self.is_ready() {
             assert!(start.elapsed() < PATIENCE, "not ready in {PATIENCE:?}:\n{}", self.log());
             assert!(self.readers.iter().any(|reader| !reader.is_finished()), "it ended:\n{}", self.log());
             thread::sleep(Duration::from_millis(10));
@@ -313,6 +311,24 @@ impl Daemon {
     pub(crate) fn status(&self) -> Value {
         let (_, answer) = self.get("/api/v1/status");
         serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap()
+    }
+
+    /// Its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Whether `/readyz` says yes.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.admin().and_then(|address| get(address, "/readyz")).is_some_and(|(status, _)| status == 200)
+    }
+
+    /// What `/readyz` says while it says no.
+    pub(crate) fn not_ready(&self) -> Option<String> {
+        self.admin()
+            .and_then(|address| get(address, "/readyz"))
+            .filter(|(status, _)| *status != 200)
+            .map(|(_, text)| text)
     }
 
     /// Whether it still runs.
