@@ -15,6 +15,8 @@ use crate::budget::ledger::{CallEnd, Fate, Granted, LEASE_USE, Ledger, MAX_CLAIM
 const ANSWERED_WITHIN: Duration = Duration::from_secs(5);
 /// Requests on their way at the same time.
 const REQUESTS: usize = 2;
+/// How much longer than it has to a refused replica waits for more units.
+const WAITED_FOR_MORE: Duration = Duration::from_millis(100);
 /// Calls in one return, at most.
 const RETURNS: usize = 512;
 /// A return waits for more calls to end for a hundredth of the shortest window, within these bounds.
@@ -204,17 +206,35 @@ impl<T: Clone> Purse<T> {
             // A little later than the ledger says, and later each time: its time is known only as well as its last record is young.
             self.refusals = if answered.won > 0 { 0 } else { self.refusals + 1 };
             let wait = Duration::from_millis(u64::try_from(granted.retry_at.saturating_sub(now_ms)).unwrap_or(0));
-            let extra = Duration::from_millis(10 << self.refusals.min(6));
+            let extra = Duration::from_millis(5 << self.refusals.min(4));
             self.quiet_until = now.monotonic.saturating_add(wait).saturating_add(extra);
         }
         answered
     }
 
-    /// Something changed in the ledger: units may have come back, so that it may be worth asking before the time that was told.
-    pub fn reconsider(&mut self, admits_at: i64, now: Reading, now_ms: i64) {
-        if admits_at <= now_ms && self.refusals <= 1 {
-            self.quiet_until = self.quiet_until.min(now.monotonic + Duration::from_millis(10));
+    /// Units that are worth a request where units are short: half of what it would ask for.
+    fn worthwhile(&self, ledger: &Ledger, waiting: usize, now_ms: i64) -> u64 {
+        let calls = self.size(ledger, now_ms).min(waiting.div_ceil(self.batch()).max(1)).div_ceil(2);
+        calls as u64 * u64::from(self.cost)
+    }
+
+    /// Something changed in the ledger: where this replica would get units that are worth it, it need not wait any longer.
+    pub fn reconsider(&mut self, ledger: &Ledger, replica: u64, waiting: usize, now: Reading, now_ms: i64) {
+        if self.quiet_until > now.monotonic
+            && ledger.allowed(&self.provider, replica, Urgency::Ordinary, now_ms)
+                >= self.worthwhile(ledger, waiting, now_ms)
+        {
+            self.quiet_until = now.monotonic;
         }
+    }
+
+    /// After a refusal: until there are units that are worth it, but not much longer than it was told.
+    pub fn wait_for_more(&mut self, ledger: &Ledger, waiting: usize, now: Reading, now_ms: i64) {
+        let units = u32::try_from(self.worthwhile(ledger, waiting, now_ms)).unwrap_or(u32::MAX);
+        let at = ledger.admits_at(&self.provider, units, Urgency::Ordinary, now_ms);
+        let wait = Duration::from_millis(u64::try_from(at.saturating_sub(now_ms)).unwrap_or(0));
+        let until = now.monotonic.saturating_add(wait).min(self.quiet_until.saturating_add(WAITED_FOR_MORE));
+        self.quiet_until = self.quiet_until.max(until);
     }
 
     /// Since when the oldest request waits for its answer.

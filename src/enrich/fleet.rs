@@ -354,9 +354,16 @@ impl Board {
         for (indicator, until) in taken {
             self.release(provider, &indicator, until, now);
         }
+        let refused = !answered.refused.is_empty();
         for indicator in answered.refused {
             self.release(provider, &indicator, now.monotonic, now);
             self.review(&indicator, now.monotonic, now.wall_ms);
+        }
+        if let (true, Some(desk), Some(member)) = (refused, self.desks.get_mut(provider), &self.member) {
+            let waiting = desk.queue.ready();
+            if let Some(lease) = &mut desk.lease {
+                member.fleet.look(|ledger, there| lease.purse.wait_for_more(ledger, waiting, now, there));
+            }
         }
     }
 
@@ -366,16 +373,16 @@ impl Board {
             self.look_for_terms();
         }
         let (Some(desk), Some(member)) = (self.desks.get_mut(provider), &self.member) else { return };
-        let name = desk.id.as_str();
-        let look = |ledger: &crate::budget::ledger::Ledger, there| {
-            (ledger.admits_at(name, 1, Urgency::Ordinary, there), ledger.paused_until(name), there)
-        };
-        let Some((admits_at, paused_until, there)) = member.fleet.look(look) else { return };
-        if paused_until > there {
-            desk.paused_until = desk.paused_until.max(member.fleet.monotonic(paused_until));
-        }
-        if let Some(lease) = &mut desk.lease {
-            lease.purse.reconsider(admits_at, now, there);
+        let (name, waiting) = (desk.id.as_str(), desk.queue.ready());
+        let lease = &mut desk.lease;
+        let paused = member.fleet.look(|ledger, there| {
+            if let Some(lease) = lease {
+                lease.purse.reconsider(ledger, member.replica, waiting, now, there);
+            }
+            Some(ledger.paused_until(name)).filter(|until| *until > there)
+        });
+        if let Some(until) = paused.flatten() {
+            desk.paused_until = desk.paused_until.max(member.fleet.monotonic(until));
         }
         self.effects.wake |= 1 << provider;
     }

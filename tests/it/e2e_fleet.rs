@@ -184,3 +184,51 @@ fn a_topic_that_cannot_be_a_ledger_is_refused() {
         assert!(ended.log.contains(says), "{}", ended.log);
     }
 }
+
+/// Value of a counter in the metrics of a daemon.
+fn counter(daemon: &Daemon, name: &str) -> f64 {
+    let (_, text) = daemon.get("/metrics");
+    let line = text.lines().find(|line| line.starts_with(name)).unwrap_or("x 0");
+    line.rsplit(' ').next().unwrap().parse().unwrap()
+}
+
+/// `SIDELIGHT_FLEET_QUOTA` and `SIDELIGHT_FLEET_SECONDS` make it larger by hand: "60000/min" for 150 seconds is a thousand a second.
+#[test]
+fn a_budget_is_used_where_there_is_demand() {
+    let _turn = alone();
+    let quota = std::env::var("SIDELIGHT_FLEET_QUOTA").unwrap_or_else(|_| "50/s".to_owned());
+    let seconds = number("SIDELIGHT_FLEET_SECONDS", 8);
+    let replicas = number("SIDELIGHT_FLEET_REPLICAS", 3);
+    let parsed: sidelight::budget::Quota = quota.parse().unwrap();
+    let window = parsed.windows()[0];
+    let length = window.span.sliding().unwrap();
+    let per_second = window.limit as f64 / length.as_secs_f64();
+    let mut stage = stage("e2e-demand", [&quota, "1/min"], Duration::from_millis(20));
+    stage
+        .set("providers.virustotal.max_in_flight", "64")
+        .set("enrich.max_in_flight", "128")
+        .set("enrich.reserve", "0.0");
+    let demand = (per_second * (seconds as f64 + 20.0)) as usize;
+    let daemons = fleet(&stage, replicas);
+    let feeder = Feeder::new(&stage.input());
+    for n in 0..demand.min(200_000) {
+        feeder.send(n, &event(n, &address(80 + u8::try_from(n / 60_000).unwrap(), n % 60_000)));
+    }
+    feeder.flush();
+    let count = || stage.providers.simulator().stats().providers.get("virustotal").map_or(0, |service| service.calls);
+    eventually("calls flow", || count() > 0);
+    let written = || daemons.iter().map(|daemon| counter(daemon, "sidelight_ledger_written_total")).sum::<f64>();
+    let (begun, first, records) = (Instant::now(), count(), written());
+    thread::sleep(Duration::from_secs(seconds as u64));
+    let took = begun.elapsed().as_secs_f64();
+    let (calls, records) = (count() - first, written() - records);
+    let most = per_second * took;
+    println!(
+        "{replicas} replicas, {quota}: {calls} calls in {took:.1} s, {:.1} % of the budget, {:.1} ledger records a second",
+        100.0 * calls as f64 / most,
+        records / took
+    );
+    assert_eq!(stage.providers.simulator().stats().providers["virustotal"].over_quota, 0);
+    // The headroom of 250 ms takes a fifth of a window of a second, returns and the machine some of the rest.
+    assert!(calls as f64 > most * 0.55, "{calls} of {most}");
+}

@@ -258,6 +258,11 @@ impl Book {
         windows.min().unwrap_or(0)
     }
 
+    /// Units that a request of this replica would get now.
+    pub(super) fn allowed(&self, replica: u64, urgency: Urgency, now: i64) -> u64 {
+        self.turns.allow(replica, urgency, self.capacity(0, urgency, now))
+    }
+
     pub(super) fn windows(&self, now: i64) -> Vec<WindowAccount> {
         self.windows.iter().map(|window| window.account(self.open, now)).collect()
     }

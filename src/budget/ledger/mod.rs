@@ -175,6 +175,11 @@ impl Ledger {
         self.books.get(provider).map_or(0, |book| book.capacity(within, urgency, now))
     }
 
+    /// Units that a request of this replica would get now.
+    pub fn allowed(&self, provider: &str, replica: u64, urgency: Urgency, now: i64) -> u64 {
+        self.books.get(provider).map_or(0, |book| book.allowed(replica, urgency, now))
+    }
+
     /// Until when an indicator is claimed; `None` where it is free.
     pub fn claimed(&self, provider: &str, claim: u64, now: i64) -> Option<i64> {
         self.books.get(provider)?.claimed(claim, now)
