@@ -149,7 +149,8 @@ impl App {
             service.look(engine.clock.monotonic(), || admin::StatusSource::ready(&report).is_ok(), life);
             source.is_finished()
         };
-        let failed = watch(&stop, &engine, &gauge, look, || sink.failure());
+        let failure = || sink.failure().or_else(|| fleet::failure(&enricher));
+        let failed = watch(&stop, &engine, &gauge, look, failure);
         service.stopping();
         let within = config.kafka.shutdown_timeout;
         let begun = engine.clock.monotonic();
@@ -166,7 +167,7 @@ impl App {
         drop(admin);
         ended?;
         if let Some(text) = text {
-            error!(reason = text, "the output failed; ending, what was not written will be read again");
+            error!(reason = text, "ending, what was not written will be read again");
             return Err(AppError::Output(text));
         }
         if clean {

@@ -72,6 +72,15 @@ fn open_local(config: &Config, clock: &SharedClock) -> Result<Arc<dyn Log>, AppE
     Ok(LocalStore::open(&config.state.path, Arc::clone(clock))?.log(&spec(config))?)
 }
 
+/// Why this process can no longer go on in its fleet, if so.
+pub(super) fn failure(enricher: &Enricher) -> Option<String> {
+    let lost = enricher.fleet_state() == Some(FleetState::Lost);
+    lost.then(|| {
+        "records of the ledger of budgets are missing, or its topic was made anew: a new start reads it again"
+            .to_owned()
+    })
+}
+
 /// Reads the ledger to its end; from then on calls are paid from it.
 pub(super) fn join(
     log: Arc<dyn Log>,

@@ -30,6 +30,8 @@ use crate::{
 const OUT_OF_REACH: Duration = Duration::from_secs(1);
 /// The terms of an account are written again after this long, if the ledger does not show them.
 const TERMS_AGAIN: Duration = Duration::from_secs(5);
+/// Requests that are remembered.
+const MOST_ASKED: usize = 1_024;
 /// A dispatcher with work looks again after this long at the latest.
 const LOOK: Duration = Duration::from_millis(500);
 /// After the end of somebody's claim, before one's own request.
@@ -42,7 +44,7 @@ pub enum FleetState {
     Reading,
     /// It was read, and has the account of every provider.
     Known,
-    /// It was read, but its beginning is gone and no snapshot is in the rest.
+    /// It was read, but its beginning is gone and no snapshot is in the rest; or records are missing in between.
     Lost,
 }
 
@@ -71,6 +73,10 @@ impl Member {
             caught_up: false,
             terms_at: None,
         }
+    }
+
+    pub(super) const fn state(&self) -> FleetState {
+        self.state
     }
 
     fn encode(&mut self, record: &Record) -> Vec<u8> {
@@ -242,6 +248,10 @@ impl Board {
         let id = RecordId { replica: member.replica, seq: member.seq };
         let record = lease.purse.ask(id.seq, items, urgency, now);
         member.asked.insert(id.seq, provider);
+        // Those that were lost on the way are never answered.
+        if member.asked.len() > MOST_ASKED {
+            member.asked.pop_first();
+        }
         self.effects.records.push(record.encode(id));
     }
 
@@ -314,7 +324,16 @@ impl Board {
     /// The next record of the log.
     pub(super) fn heard(&mut self, offset: i64, at_ms: i64, bytes: &[u8], now: Reading) {
         let Some(member) = &mut self.member else { return };
-        let Followed::Applied { id, applied, snapshot_due } = member.fleet.feed(offset, at_ms, bytes) else { return };
+        let (id, applied, snapshot_due) = match member.fleet.feed(offset, at_ms, bytes) {
+            Followed::Applied { id, applied, snapshot_due } => (id, applied, snapshot_due),
+            // Records were lost, or the log is another one: what is known is not what the others know.
+            Followed::Searching | Followed::Old => {
+                if member.state == FleetState::Known {
+                    member.state = FleetState::Lost;
+                }
+                return;
+            }
+        };
         let own = id.filter(|id| id.replica == member.replica);
         if own.is_some()
             && snapshot_due
@@ -498,7 +517,7 @@ impl Enricher {
 
     /// What is known of the fleet's ledger; `None` without a fleet.
     pub fn fleet_state(&self) -> Option<FleetState> {
-        self.shared.board.lock().member.as_ref().map(|member| member.state)
+        self.shared.board.lock().member.as_ref().map(Member::state)
     }
 
     /// Records that were handed to the ledger and of which nothing has been heard yet.

@@ -294,6 +294,21 @@ fn a_lease_that_was_not_used_in_time_is_given_back() {
 }
 
 #[test]
+fn a_log_with_a_gap_is_no_longer_trusted() {
+    for skip in [true, false] {
+        let mut fleet = Replicas::new("4/min", 1);
+        fleet.ask(0, 1);
+        assert_eq!(fleet.take(0), Ok(address(1)));
+        let now = fleet.now();
+        let (board, next) = &mut fleet.boards[0];
+        let (at, bytes) = fleet.log.last().expect("something").clone();
+        let offset = if skip { *next + 3 } else { 0 };
+        board.heard(i64::try_from(offset).expect("small"), at, &bytes, now);
+        assert_eq!(board.member.as_ref().map(fleet::Member::state), Some(FleetState::Lost), "skip: {skip}");
+    }
+}
+
+#[test]
 fn who_leaves_gives_back_what_it_holds() {
     let mut fleet = Replicas::new("1/min", 2);
     fleet.ask(0, 1);

@@ -98,7 +98,13 @@ impl Book {
                 known.set_terms(*window, &terms);
                 known
             }
-            None => LedgerWindow::new(*window, &terms),
+            None => {
+                let mut made = LedgerWindow::new(*window, &terms);
+                for lease in self.leases.values() {
+                    made.lease(lease.open(), lease.granted);
+                }
+                made
+            }
         };
         self.windows = terms.quota.windows().iter().map(made).collect();
         self.terms = terms;

@@ -196,6 +196,18 @@ fn other_terms_do_not_forget_what_is_spent() {
 }
 
 #[test]
+fn a_window_that_is_new_knows_what_is_leased() {
+    let mut log = Log::new("10/min", Pace::Asap, 0);
+    let (lease, _) = log.ask(START, 1, &claims(0..6));
+    log.write(START + 10, 2, terms("10/min, 8/day", Pace::Asap, 0));
+    let (other, granted) = log.ask(START + 20, 2, &claims(10..20));
+    assert_eq!(granted.calls, 2);
+    log.end(START + 30, 1, lease, CallEnd::Unspent, 6);
+    log.end(START + 40, 2, other, CallEnd::Spent, 2);
+    assert_eq!(log.ledger.windows(P, START + 50)[1].used, 2, "what comes back was counted before");
+}
+
+#[test]
 fn a_record_counts_once() {
     let mut log = Log::new("4/min", Pace::Asap, 0);
     let id = RecordId { replica: 5, seq: 100 };

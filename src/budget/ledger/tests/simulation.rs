@@ -1,7 +1,7 @@
 //! The ledger under crash, delay, repetition, reordering, sleep and wrong clocks: no window is ever exceeded as the provider sees it, all
 //! replicas agree, and once the faults end everything drains.
 //!
-//! `SIDELIGHT_LEDGER_SEEDS` sets how many seeds are run (default 40), `SIDELIGHT_LEDGER_FIRST` the first of them.
+//! `SIDELIGHT_LEDGER_SEEDS` sets how many seeds are run (default 24), `SIDELIGHT_LEDGER_FIRST` the first of them.
 
 use super::world::World;
 
@@ -109,7 +109,7 @@ fn number(name: &str, default: u64) -> u64 {
 
 #[test]
 fn no_window_is_exceeded_whatever_happens() {
-    let (first, seeds) = (number("SIDELIGHT_LEDGER_FIRST", 0), number("SIDELIGHT_LEDGER_SEEDS", 40));
+    let (first, seeds) = (number("SIDELIGHT_LEDGER_FIRST", 0), number("SIDELIGHT_LEDGER_SEEDS", 24));
     let mut total = Seen::default();
     let mut failures = Vec::new();
     for seed in first..first + seeds {
