@@ -232,3 +232,39 @@ fn a_budget_is_used_where_there_is_demand() {
     // The headroom of 250 ms takes a fifth of a window of a second, returns and the machine some of the rest.
     assert!(calls as f64 > most * 0.55, "{calls} of {most}");
 }
+
+/// `SIDELIGHT_FLEET_INDICATORS` makes it larger by hand.
+#[test]
+fn new_addresses_that_all_replicas_meet_at_once_are_asked_once() {
+    let _turn = alone();
+    let (replicas, count) = (3, number("SIDELIGHT_FLEET_INDICATORS", 1_000));
+    let stage = stage("e2e-claims", ["1000000/min", "1000000/min"], Duration::from_millis(20));
+    let daemons = fleet(&stage, replicas);
+    let output = Tap::open(&stage.output());
+    let feeder = Feeder::new(&stage.input());
+    for n in 0..count * PARTITIONS {
+        // The same address on every partition, one right after the other.
+        feeder.send(n, &event(n, &address(90, n / PARTITIONS)));
+    }
+    feeder.flush();
+    output.wait(count * PARTITIONS, Duration::from_secs(60));
+    let stats = || stage.providers.simulator().stats().providers;
+    let calls = |provider: &str| stats().get(provider).map_or(0, |service| service.calls);
+    let begun = Instant::now();
+    while ["virustotal", "abuseipdb"].iter().any(|provider| calls(provider) < count as u64) {
+        assert!(begun.elapsed() < Duration::from_secs(300), "{:?}", stats());
+        thread::sleep(Duration::from_millis(100));
+    }
+    // Longer than a claim lasts after its answer: who had not heard of it by then would ask again.
+    thread::sleep(Duration::from_secs(15));
+    for provider in ["virustotal", "abuseipdb"] {
+        let service = &stats()[provider];
+        println!(
+            "{replicas} replicas, {count} addresses: {provider} {} calls, {} duplicates",
+            service.calls, service.duplicates
+        );
+        assert_eq!(service.distinct, count as u64);
+        assert_eq!(service.duplicates, 0, "{service:?}");
+    }
+    drop(daemons);
+}
