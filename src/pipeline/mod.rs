@@ -26,6 +26,8 @@ mod mailbox;
 mod meter;
 mod park;
 mod shard;
+#[cfg(test)]
+mod simulation;
 mod states;
 #[cfg(test)]
 mod tests;
