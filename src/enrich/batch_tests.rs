@@ -212,3 +212,74 @@ fn a_batch_is_one_call_to_the_circuit() {
     call(&mut bench, vec![failed(FailReason::Malformed), verdict(VerdictKind::Clean)]);
     assert_eq!(bench.board.desks[0].breaker.state(), BreakerState::Closed, "it answered one of them");
 }
+
+/// Calls until `hours` are over, each answered by `result`.
+fn calls_within(bench: &mut Bench, hours: u64, result: impl Fn() -> Result<Verdict, LookupError>) -> usize {
+    let end = bench.clock.monotonic() + MS(hours * 3_600_000);
+    let mut calls = 0;
+    while bench.clock.monotonic() < end {
+        match bench.take() {
+            Ok(call) => {
+                calls += 1;
+                bench.clock.advance(MS(100));
+                let results = call.iter().map(|_| result()).collect();
+                bench.finish(&call, results);
+            }
+            Err(Idle::Until(at)) => bench.clock.advance(at.saturating_sub(bench.clock.monotonic()).max(MS(1))),
+            Err(Idle::UntilWoken) => break,
+        }
+    }
+    calls
+}
+
+#[test]
+fn a_storm_of_429_is_waited_out_and_is_no_failure() {
+    // What a header names, and how many calls a day follows from it; `None` is what absurd values come to.
+    for (named, expected) in [(None, 24..36), (Some(1), 78_000..86_401), (Some(600), 140..146), (Some(86_400), 1..3)] {
+        let mut bench = Bench::new("1000000/min");
+        for n in 0..8 {
+            bench.ask(n);
+        }
+        bench.clock.advance(MS(200));
+        let named = named.map(Duration::from_secs);
+        let calls = calls_within(&mut bench, 24, || Err(LookupError::Throttled { retry_after: named }));
+        assert!(expected.contains(&calls), "{named:?}: {calls}");
+        assert_eq!(bench.board.desks[0].breaker.state(), BreakerState::Closed, "{named:?}: it is not broken");
+        for n in 0..8 {
+            assert_eq!(bench.ask(n).entry.assessment().status, Status::Pending, "{named:?}: nobody is given up");
+            assert!(["throttled", "pending"].contains(&bench.outcome(n)), "{named:?}");
+        }
+    }
+}
+
+#[test]
+fn what_the_provider_rejects_is_not_tried_again() {
+    let mut bench = Bench::new("1000000/min");
+    for n in 0..4 {
+        bench.ask(n);
+    }
+    assert_eq!(calls_within(&mut bench, 24, || failed(FailReason::Rejected)), 1);
+    assert_eq!(
+        bench.board.desks[0].breaker.state(),
+        BreakerState::Closed,
+        "a refused request says nothing of the service"
+    );
+}
+
+#[test]
+fn an_open_circuit_lets_one_probe_pass_and_closes_by_it() {
+    let mut bench = Bench::new("1000000/min");
+    for n in 0..40 {
+        bench.ask(n);
+    }
+    for _ in 0..5 {
+        let call = bench.take().expect("a call");
+        bench.finish(&call, vec![failed(FailReason::Connect); 4]);
+    }
+    let Err(Idle::Until(at)) = bench.take() else { panic!("it is open") };
+    bench.clock.advance(at.saturating_sub(bench.clock.monotonic()));
+    let probe = bench.take().expect("the probe");
+    assert!(bench.take().is_err(), "one at a time");
+    bench.finish(&probe, vec![verdict(VerdictKind::Clean); probe.len()]);
+    assert!(bench.take().is_ok() && bench.take().is_ok(), "closed again");
+}
