@@ -80,7 +80,7 @@ fn write_page(page: &mut String, report: &StatusReport) -> std::fmt::Result {
     tile(page, "waiting indicators", &grouped(report.waiting_indicators as u64))?;
     tile(page, "dead letters", &grouped(report.dead_letters))?;
     page.push_str(
-        "</div><h2>Providers</h2><div class=scroll><table><tr><th>provider<th>state<th class=n>calls\
+        "</div><h2>Providers</h2><div class=scroll><table><tr><th>provider<th>state<th>key<th class=n>calls\
                    <th class=n>waiting<th class=n>under way<th>budget</tr>",
     );
     for provider in &report.providers {
@@ -137,9 +137,10 @@ fn provider_row(page: &mut String, provider: &ProviderReport) -> std::fmt::Resul
     let calls: u64 = provider.calls.values().sum();
     write!(
         page,
-        "<tr><td>{}<td class={class}>{}<td class=n>{}<td class=n>{}<td class=n>{}<td>",
+        "<tr><td>{}<td class={class}>{}<td>{}<td class=n>{}<td class=n>{}<td class=n>{}<td>",
         Escaped(provider.provider),
         Escaped(&provider.state),
+        Escaped(provider.key),
         grouped(calls),
         provider.waiting,
         provider.in_flight

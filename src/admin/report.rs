@@ -111,6 +111,8 @@ pub struct ProviderReport {
     pub provider: &'static str,
     /// `ok`, `paused`, `circuit open`, `off: …`, `quota used up`.
     pub state: String,
+    /// What the provider said last of the key: `accepted`, `refused`, `not tried`. Never the key.
+    pub key: &'static str,
     /// Calls, by outcome.
     pub calls: BTreeMap<&'static str, u64>,
     /// Calls under way.

@@ -172,6 +172,7 @@ impl Report {
         });
         ProviderReport {
             provider: name,
+            key: status.key.as_str(),
             state,
             calls: calls.iter().filter(|((of, _), _)| *of == name).map(|((_, how), n)| (*how, *n)).collect(),
             in_flight: status.in_flight,

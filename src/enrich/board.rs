@@ -21,6 +21,7 @@ use crate::{
         known::verdict_of,
         pool::Assessed,
         queue::Place,
+        status::KeyHealth,
         worth::{Sighting, often, worth},
     },
     model::{Answer, FailReason, Indicator, Reason, Tlp, Verdict},
@@ -390,6 +391,7 @@ impl Board {
         let (state, finished) = match result {
             Ok(verdict) => {
                 desk.refusals = 0;
+                desk.key = KeyHealth::Accepted;
                 let answer = Answer::Verdict(verdict.clone());
                 let lives = time_to_live(&answer, &self.cache_config).unwrap_or(Duration::MAX);
                 (SlotState::Answered { verdict, expires: now.saturating_add(lives) }, Finished::Answered)
@@ -405,7 +407,12 @@ impl Board {
                 let reason = FailReason::Unauthorized;
                 (SlotState::Waiting { not_before: now, attempts, last: Some(reason) }, Finished::Failed(reason))
             }
-            Err(LookupError::Failed { reason, .. }) => self.failed(indicator, reason, attempts, now),
+            Err(LookupError::Failed { reason, .. }) => {
+                if reason == FailReason::Unauthorized {
+                    desk.key = KeyHealth::Refused;
+                }
+                self.failed(indicator, reason, attempts, now)
+            }
         };
         if let Some(flight) = self.flights.get_mut(indicator) {
             if let (SlotState::Waiting { not_before, .. }, Some(desk)) = (&state, self.desks.get_mut(provider)) {

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use crate::{
     budget::{Budget, Span, Urgency},
-    enrich::{door::Door, fleet::LeaseDesk, flight::Blocked, queue::Queue},
+    enrich::{door::Door, fleet::LeaseDesk, flight::Blocked, queue::Queue, status::KeyHealth},
     model::{ProviderId, Reason, Tlp},
     provider::{Breaker, Provider},
 };
@@ -77,6 +77,7 @@ pub(super) struct Desk {
     pub(super) refusals: u32,
     /// When the last refusal was heard.
     refused_at: Duration,
+    pub(super) key: KeyHealth,
     /// When it got its present client.
     pub(super) renewed_at: Duration,
     pub(super) in_flight: usize,
@@ -113,6 +114,7 @@ impl Desk {
             paused_until: Duration::ZERO,
             refusals: 0,
             refused_at: Duration::ZERO,
+            key: KeyHealth::default(),
             renewed_at: Duration::ZERO,
             in_flight: 0,
             slots: setup.max_in_flight.max(1),

@@ -53,7 +53,7 @@ pub use config::Config;
 pub use desk::{Dice, Setup};
 pub use fleet::FleetState;
 pub use pool::Warmth;
-pub use status::ProviderStatus;
+pub use status::{KeyHealth, ProviderStatus};
 pub use worth::{Sighting, worth};
 
 use crate::{

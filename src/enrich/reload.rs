@@ -6,7 +6,7 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    enrich::{Enricher, board::Board},
+    enrich::{Enricher, KeyHealth, board::Board},
     model::ProviderId,
     provider::Provider,
 };
@@ -39,6 +39,7 @@ impl Board {
         let Some(desk) = self.desks.get_mut(provider) else { return false };
         desk.provider = client;
         desk.renewed_at = now;
+        desk.key = KeyHealth::Untried;
         desk.door.set_open(true);
         self.effects.wake |= 1 << provider;
         desk.closed.take().is_some()

@@ -9,6 +9,29 @@ use crate::{
     provider::BreakerState,
 };
 
+/// What the provider said last of the key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum KeyHealth {
+    /// No call has proved it yet.
+    #[default]
+    Untried,
+    /// It answered a call.
+    Accepted,
+    /// It refused it.
+    Refused,
+}
+
+impl KeyHealth {
+    /// The text of the status page.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Untried => "not tried",
+            Self::Accepted => "accepted",
+            Self::Refused => "refused",
+        }
+    }
+}
+
 /// The state of one provider.
 #[derive(Clone, Debug)]
 pub struct ProviderStatus {
@@ -16,6 +39,8 @@ pub struct ProviderStatus {
     pub provider: ProviderId,
     /// It is not asked at all, for this reason.
     pub closed: Option<Reason>,
+    /// Its key.
+    pub key: KeyHealth,
     /// It asked for a pause until then: milliseconds since the epoch.
     pub paused_until: Option<i64>,
     /// Its circuit.
@@ -39,6 +64,7 @@ impl Board {
             ProviderStatus {
                 provider: desk.id,
                 closed: desk.closed,
+                key: desk.key,
                 paused_until,
                 circuit: desk.breaker.state(),
                 windows: desk.budget.snapshot(),

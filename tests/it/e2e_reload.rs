@@ -36,6 +36,12 @@ fn state(daemon: &Daemon) -> String {
     abuse["state"].as_str().unwrap().to_owned()
 }
 
+/// What the status says of the keys of VirusTotal and AbuseIPDB.
+fn keys(daemon: &Daemon) -> Vec<String> {
+    let status = daemon.status();
+    status["providers"].as_array().unwrap().iter().map(|row| row["key"].as_str().unwrap().to_owned()).collect()
+}
+
 fn reloaded(daemon: &Daemon, well: u8) -> bool {
     daemon.get("/metrics").1.contains(&format!("\nsidelight_config_last_reload_successful {well}\n"))
 }
@@ -54,11 +60,13 @@ fn a_refused_key_is_replaced_without_a_restart() {
     stage.set("delivery.deadline", "\"10s\"");
     let daemon = stage.start();
     assert!(reloaded(&daemon, 1), "the start took the configuration over");
+    assert_eq!(keys(&daemon), ["not tried", "not tried"]);
     let (output, feeder) = (Tap::open(&stage.output()), Feeder::new(&stage.input()));
     feeder.send_all(0, &[event(0, &address(60, 0)), event(1, &address(60, 1))]);
     let left = output.wait(2, WITHIN);
     assert!(left.iter().all(|record| outcome(record) != "clean" && outcome(record) != "found"), "{left:?}");
     eventually("it is switched off", || state(&daemon).starts_with("off"));
+    assert_eq!(keys(&daemon), ["accepted", "refused"]);
 
     // A configuration that is wrong changes nothing; the report says what is wrong.
     let good = std::fs::read_to_string(stage.config()).unwrap();
@@ -79,6 +87,9 @@ fn a_refused_key_is_replaced_without_a_restart() {
     for record in &left[2..] {
         assert_eq!(record.status(), "complete", "{}", record.text());
     }
+
+    assert_eq!(keys(&daemon), ["accepted", "accepted"]);
+    assert!(daemon.get("/").1.contains("<td>accepted"));
 
     stage.directory.write("sidelight.toml", good.replace("\"10s\"", "\"9s\"").as_bytes());
     daemon.hang_up();
