@@ -59,6 +59,9 @@ pub(super) fn run(args: &Args) -> Outcome {
     if let Some(partitions) = args.serve_mock {
         return serve_mock(partitions, &args.topics);
     }
+    if args.guarantee == "exactly_once" && args.brokers.is_none() {
+        return Err(anyhow::anyhow!("exactly_once needs a real cluster: name it with --brokers").into());
+    }
     let default_partitions = if args.brokers.is_some() { 12 } else { 64 };
     let options = Options {
         brokers: args.brokers.clone(),

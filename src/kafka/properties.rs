@@ -170,6 +170,8 @@ pub(super) fn consumer(config: &Config) -> ClientConfig {
         .set("queued.max.messages.kbytes", "16384")
         .set("queued.min.messages", "20000")
         .set("max.poll.interval.ms", "60000")
+        // A topic that has gone, or has more partitions, is noticed within a minute instead of five.
+        .set("topic.metadata.refresh.interval.ms", "60000")
         .set("statistics.interval.ms", "5000");
     if config.static_membership {
         client.set("group.instance.id", &config.instance_id);

@@ -45,6 +45,13 @@ impl Feeder {
         Self { producer, topic: topic.to_owned() }
     }
 
+    /// One on these brokers, that sends each record once, whatever becomes of them.
+    pub(crate) fn idempotent(brokers: &str, topic: &str) -> Self {
+        let mut settings = ClientConfig::new();
+        settings.set("bootstrap.servers", brokers).set("enable.idempotence", "true").set("linger.ms", "2");
+        Self { producer: settings.create().unwrap(), topic: topic.to_owned() }
+    }
+
     /// Sends a record with this number in a header; when it was sent.
     pub(crate) fn send(&self, number: usize, wire: &Wire) -> Instant {
         let number = number.to_string();
@@ -147,8 +154,13 @@ pub(crate) struct Tap {
 impl Tap {
     /// A tap on a topic that exists.
     pub(crate) fn open(topic: &str) -> Self {
+        Self::at(real_broker(), topic)
+    }
+
+    /// A tap on a topic of these brokers.
+    pub(crate) fn at(brokers: &str, topic: &str) -> Self {
         let consumer: BaseConsumer = ClientConfig::new()
-            .set("bootstrap.servers", real_broker())
+            .set("bootstrap.servers", brokers)
             .set("group.id", "unused")
             .set("enable.auto.commit", "false")
             .set("auto.offset.reset", "earliest")
