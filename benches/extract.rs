@@ -1,11 +1,14 @@
 //! Extraction, JSON walk included: an ECS event, a CEF line, syslog, text without indicators, a mixed set, hostile runs.
 //!
-//! Every answer is checked before it is measured. All events are made up.
+//! Every answer is checked before it is measured. All events are made up. `SIDELIGHT_BENCH_EVENTS=FILE` (one event a line, `.gz` too) puts
+//! events of one's own in the place of the mixed set in `events`, where rivals run beside.
 
 #![expect(clippy::expect_used, reason = "a benchmark that cannot be set up fails")]
 
 use std::{
+    fs::File,
     hint::black_box,
+    io::Read,
     time::{Duration, Instant},
 };
 
@@ -51,11 +54,27 @@ fn extract(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// What other engines take for less: one alternation of the same kinds without fields, escapes, canonical values or public suffixes, and the
-/// defang markers alone. Both only find candidates.
+/// The events to measure on: a mixed set of made-up ones, or the lines of a file.
+fn events() -> Vec<String> {
+    let Some(path) = std::env::var_os("SIDELIGHT_BENCH_EVENTS") else {
+        return [ECS, QUIET, CEF, TEXT, SYSLOG].into_iter().cycle().take(1000).map(str::to_owned).collect();
+    };
+    let mut bytes = Vec::new();
+    File::open(&path).and_then(|mut file| file.read_to_end(&mut bytes)).expect("a file that can be read");
+    if bytes.starts_with(b"\x1f\x8b") {
+        let packed = std::mem::take(&mut bytes);
+        flate2::read::MultiGzDecoder::new(&*packed).read_to_end(&mut bytes).expect("a gzip file");
+    }
+    String::from_utf8(bytes).expect("UTF-8 text").lines().map(str::to_owned).collect()
+}
+
+/// The whole extraction beside engines that do less: bytes of three kinds counted; one alternation of the same kinds without fields, escapes,
+/// canonical values or public suffixes; links and mail addresses alone; the defang markers alone.
 fn rivals(criterion: &mut Criterion) {
-    let set: Vec<&str> = [ECS, QUIET, CEF, TEXT, SYSLOG].into_iter().cycle().take(100).collect();
+    let set = events();
     let bytes = set.iter().map(|event| event.len() as u64).sum();
+    let extractor = Extractor::new(&Config::default());
+    let mut out = Extraction::default();
     let alternation = regex::bytes::Regex::new(
         r"(?i)\b(?:\d{1,3}(?:\.\d{1,3}){3}|(?:[0-9a-f]{1,4}:){7}[0-9a-f]{1,4}|h(?:tt|xx)ps?://[^\s\x22]+|[a-z0-9._%+-]+@[a-z0-9.-]+\.[a-z]{2,}|[0-9a-f]{128}|[0-9a-f]{64}|[0-9a-f]{40}|[0-9a-f]{32}|cve-\d{4}-\d{4,}|(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,24})\b",
     )
@@ -66,12 +85,29 @@ fn rivals(criterion: &mut Criterion) {
     let markers =
         aho_corasick::AhoCorasick::builder().ascii_case_insensitive(true).build(markers).expect("an automaton");
     assert!(markers.is_match("hXXp://a[.]example") && !markers.is_match(ECS));
-    let mut group = criterion.benchmark_group("rivals");
+    let links = linkify::LinkFinder::new();
+    let mut group = criterion.benchmark_group("events");
     group.throughput(Throughput::Bytes(bytes));
-    group.bench_function("regex_alternation_mixed_100", |bencher| {
+    group.bench_function("sidelight", |bencher| {
+        bencher.iter(|| {
+            let extract = |event: &String| {
+                extractor.extract(black_box(event.as_bytes()), &mut out);
+                out.len()
+            };
+            set.iter().map(extract).sum::<usize>()
+        });
+    });
+    group.bench_function("memchr3", |bencher| {
+        let count = |event: &String| memchr::memchr3_iter(b'.', b':', b'@', black_box(event.as_bytes())).count();
+        bencher.iter(|| set.iter().map(count).sum::<usize>());
+    });
+    group.bench_function("regex_alternation", |bencher| {
         bencher.iter(|| set.iter().map(|event| candidates(black_box(event))).sum::<usize>());
     });
-    group.bench_function("aho_corasick_defang_markers_mixed_100", |bencher| {
+    group.bench_function("linkify", |bencher| {
+        bencher.iter(|| set.iter().map(|event| links.links(black_box(event)).count()).sum::<usize>());
+    });
+    group.bench_function("aho_corasick_defang_markers", |bencher| {
         bencher.iter(|| set.iter().map(|event| markers.find_iter(black_box(event.as_bytes())).count()).sum::<usize>());
     });
     group.finish();

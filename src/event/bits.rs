@@ -1,40 +1,29 @@
 //! What kinds of bytes a string holds, gathered while its end is looked for; lets most strings be passed over unread.
 
+use crate::event::lanes::{Lane, Marks};
+
 /// The set of byte classes seen in a string.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Bits(u8);
 
 impl Bits {
-    /// `.`
-    pub const DOT: u8 = 1;
-    /// `:`
-    pub const COLON: u8 = 2;
-    /// `@`
-    pub const AT: u8 = 4;
-    /// An opening bracket of any shape, or `]`: the sign of a defanged form.
-    pub const BRACKET: u8 = 8;
-    /// A byte that is not ASCII.
-    pub const WIDE: u8 = 16;
-    /// `-`
-    pub const DASH: u8 = 32;
+    /// A sign of an indicator: `.`, `:`, `@`, a bracket or a backtick, a byte that is not ASCII.
+    pub const SIGN: u8 = 1;
     /// `\`
-    pub const BACKSLASH: u8 = 64;
-    /// A byte at which the reader has to look: `"` or a control character.
-    pub(crate) const STOP: u8 = 128;
+    pub const BACKSLASH: u8 = 2;
 
     /// The classes of `bytes`.
     pub fn of(bytes: &[u8]) -> Self {
-        Self(bytes.iter().fold(0, |bits, &byte| bits | Self::class(byte)))
-    }
-
-    pub(crate) const fn new(bits: u8) -> Self {
+        let mut bits = 0;
+        for start in (0..bytes.len()).step_by(Lane::LENGTH) {
+            let lane = Lane::load(bytes, start);
+            bits |= u8::from(signs(lane).bits() != 0) | u8::from(lane.is(b'\\').bits() != 0) << 1;
+        }
         Self(bits)
     }
 
-    /// The classes of one byte.
-    #[inline(always)]
-    pub(crate) const fn class(byte: u8) -> u8 {
-        CLASS[byte as usize]
+    pub(crate) const fn new(sign: bool, backslash: bool) -> Self {
+        Self(sign as u8 | (backslash as u8) << 1)
     }
 
     /// Whether any of `mask` was seen.
@@ -43,22 +32,15 @@ impl Bits {
     }
 }
 
-const CLASS: [u8; 256] = {
-    let mut table = [0; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        table[byte] = match byte as u8 {
-            b'.' => Bits::DOT,
-            b':' => Bits::COLON,
-            b'@' => Bits::AT,
-            b'[' | b'(' | b'{' | b']' => Bits::BRACKET,
-            b'-' => Bits::DASH,
-            b'\\' => Bits::BACKSLASH,
-            b'"' | 0..=0x1f => Bits::STOP,
-            0x80..=0xff => Bits::WIDE,
-            _ => 0,
-        };
-        byte += 1;
-    }
-    table
-};
+/// Which bytes are signs. A bit that case differs in is ignored: one comparison does for `[` and `{`, `]` and `}`, `@` and a backtick.
+#[inline(always)]
+pub(super) fn signs(lane: Lane) -> Marks {
+    let folded = lane.with(0x20);
+    lane.is(b'.')
+        | lane.is(b':')
+        | lane.is(b'(')
+        | folded.is(b'@' | 0x20)
+        | folded.is(b'[' | 0x20)
+        | folded.is(b']' | 0x20)
+        | lane.wide()
+}

@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use crate::event::{
-    Bits, Layer, Source,
+    Bits, Layer, Source, Written,
     pairs::{self, Pair},
     unescape,
     walk::Visitor,
@@ -91,7 +91,7 @@ fn emit(
     }
     let bits = Bits::of(value.text().as_bytes());
     match label {
-        Some(label) => visitor.labelled(key, label, value, bits),
-        None => visitor.value(key, value, bits),
+        Some(label) => visitor.labelled(key, label, Written::plain(value), bits),
+        None => visitor.value(key, Written::plain(value), bits),
     }
 }

@@ -7,6 +7,7 @@
 mod bits;
 mod cef;
 mod json;
+pub(crate) mod lanes;
 mod leef;
 mod outline;
 mod pairs;
@@ -14,12 +15,14 @@ mod source;
 mod syslog;
 mod unescape;
 mod walk;
+mod written;
 
 pub use bits::Bits;
 pub use outline::{Format, Outline, Threat};
 pub use source::{Layer, Source};
 pub use walk::Visitor;
 pub(crate) use walk::{Scratch, walk, walk_embedded};
+pub use written::Written;
 
 /// Field path of text that has no key of its own.
 pub const MESSAGE: &str = "message";

@@ -1,18 +1,25 @@
 //! From a payload to its values: recognises the format and hands every value on with its path.
 
 use crate::event::{
-    Bits, Format, Layer, MESSAGE, Outline, Source, cef,
+    Bits, Format, Layer, MESSAGE, Outline, Source, Written, cef,
     json::{self, Strings, Top},
-    leef, pairs, syslog, unescape,
+    leef, pairs, syslog,
 };
 
 /// Takes the values of an event.
 pub trait Visitor {
-    /// One value: its field path, its text with all escapes of the envelope undone, and what bytes it holds as written.
-    fn value(&mut self, path: &str, value: Source<'_>, bits: Bits);
+    /// Whether a JSON string of `length` bytes as written, of these classes, is worth being handed on. `key` is the innermost key,
+    /// empty where it is not known.
+    fn wants(&self, key: &str, length: usize, bits: Bits) -> bool {
+        let _ = (key, length, bits);
+        true
+    }
+
+    /// One value: its field path, its text, and what bytes it holds as written.
+    fn value(&mut self, path: &str, value: Written<'_>, bits: Bits);
 
     /// One value of a custom field whose name says nothing and whose `label`, elsewhere in the event, says what it is.
-    fn labelled(&mut self, path: &str, label: &str, value: Source<'_>, bits: Bits) {
+    fn labelled(&mut self, path: &str, label: &str, value: Written<'_>, bits: Bits) {
         let _ = label;
         self.value(path, value, bits);
     }
@@ -144,7 +151,7 @@ fn mark(text: &str, word: &str) -> Option<usize> {
 pub(super) fn hand(path: &str, value: Source<'_>, visitor: &mut impl Visitor) {
     if !value.text().is_empty() {
         let path = if path.is_empty() { MESSAGE } else { path };
-        visitor.value(path, value, Bits::of(value.text().as_bytes()));
+        visitor.value(path, Written::plain(value), Bits::of(value.text().as_bytes()));
     }
 }
 
@@ -157,21 +164,26 @@ struct Hand<'a, V> {
 
 impl<V: Visitor> Strings for Hand<'_, V> {
     #[inline]
+    fn wants(&self, key: &str, length: usize, bits: Bits) -> bool {
+        self.visitor.wants(key, length, bits)
+    }
+
+    #[inline]
     fn string(&mut self, path: &str, raw: &str, start: usize, bits: Bits) {
         // A string that stands alone is text without a key.
         let path = if path.is_empty() { MESSAGE } else { path };
         let value = self.source.slice(start..start + raw.len());
-        if bits.any(Bits::BACKSLASH) {
-            unescape::json(raw, self.layer);
-            self.visitor.value(path, self.layer.over(&value), Bits::of(self.layer.text().as_bytes()));
-        } else {
-            self.visitor.value(path, value, bits);
-        }
+        let written = if bits.any(Bits::BACKSLASH) { Written::json(value, self.layer) } else { Written::plain(value) };
+        self.visitor.value(path, written, bits);
     }
 }
 
 struct Nobody;
 
 impl Strings for Nobody {
+    fn wants(&self, _key: &str, _length: usize, _bits: Bits) -> bool {
+        false
+    }
+
     fn string(&mut self, _path: &str, _raw: &str, _start: usize, _bits: Bits) {}
 }

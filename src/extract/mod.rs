@@ -5,6 +5,7 @@
 //! (versions, file names, code, times, identifiers) are left out by what stands around them and by the field they stand in.
 
 mod address;
+mod anchor;
 mod config;
 mod context;
 mod domain;

@@ -67,6 +67,40 @@ pub(crate) fn suffix(name: &str) -> Suffix {
     }
 }
 
+/// What has been asked lately about last labels: texts are full of file names, whose extensions are few.
+#[derive(Debug)]
+pub(super) struct Suffixes {
+    /// Labels of up to eight bytes in lower case, and whether they are top-level domains; zero for none.
+    slots: [(u64, bool); 256],
+}
+
+impl Default for Suffixes {
+    fn default() -> Self {
+        Self { slots: [(0, false); 256] }
+    }
+}
+
+impl Suffixes {
+    /// Whether a name may end in this label; true when it takes more than a look to say.
+    pub(super) fn may_be(&mut self, label: &[u8]) -> bool {
+        if label.len() > 8 || !label.is_ascii() {
+            return label.len() <= 63;
+        }
+        if label.len() < 2 || label.iter().all(u8::is_ascii_digit) {
+            return false;
+        }
+        let packed = label.iter().fold(0, |packed, byte| packed << 8 | u64::from(byte.to_ascii_lowercase()));
+        let slot = packed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56;
+        let slot = &mut self.slots[slot as usize];
+        if slot.0 != packed {
+            let lower = packed.to_be_bytes();
+            let label = &lower[lower.len() - label.len()..];
+            *slot = (packed, psl::suffix(label).is_some_and(|suffix| suffix.is_known()));
+        }
+        slot.1
+    }
+}
+
 /// Appends the canonical form of a name to `out`: lower case, A-labels, no trailing dot. False, and nothing appended, when it
 /// is no host name. Underscores are allowed but for the last label, as service records have them.
 pub(super) fn canonical(raw: &str, out: &mut String) -> bool {

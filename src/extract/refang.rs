@@ -54,6 +54,15 @@ pub(super) fn refang(text: &str, words: bool, into: &mut Layer) -> bool {
     true
 }
 
+/// Whether a form that is undone everywhere begins at `pos`.
+pub(super) fn is_form(bytes: &[u8], pos: usize) -> bool {
+    match bytes.get(pos) {
+        Some(b'[' | b'(' | b'{') => bracketed(bytes, pos).or_else(|| half_open(bytes, pos)).is_some(),
+        Some(0xe3 | 0xef) => wide(bytes, pos).is_some(),
+        _ => false,
+    }
+}
+
 /// Whether slashes are escaped in it.
 pub(super) fn has_slashes(bytes: &[u8]) -> bool {
     escaped_slashes(bytes).is_some()

@@ -147,7 +147,12 @@ struct Table {
     slots: Vec<u16>,
     /// Rules sorted by last segment, then by length of the path, longest first.
     rules: Vec<(&'static str, &'static str, bool, Field)>,
+    /// A bit for the hash of every last segment of fields that name hosts.
+    hosts: [u64; HOST_BITS / 64],
 }
+
+/// Far more than such fields, so that hardly any other segment falls on one of theirs.
+const HOST_BITS: usize = 4096;
 
 impl Table {
     fn new() -> Self {
@@ -172,8 +177,20 @@ impl Table {
             }
             slots[slot] = u16::try_from(index + 1).unwrap_or(0);
         }
-        Self { slots, rules }
+        let mut hosts = [0; HOST_BITS / 64];
+        for (last, ..) in rules.iter().filter(|rule| rule.3.class == Class::Host) {
+            let hash = hash(last.as_bytes());
+            hosts[hash >> 6 & (HOST_BITS / 64 - 1)] |= 1 << (hash & 63);
+        }
+        Self { slots, rules, hosts }
     }
+}
+
+/// Whether a field with the last segment of `key` may hold a name of one label.
+pub(super) fn may_name_host(key: &str) -> bool {
+    let last = memchr::memrchr(b'.', key.as_bytes()).map_or(key, |dot| &key[dot + 1..]);
+    let table = &*TABLE;
+    table.hosts[hash(last.as_bytes()) >> 6 & (HOST_BITS / 64 - 1)] >> (hash(last.as_bytes()) & 63) & 1 == 1
 }
 
 /// The rule for `path`, whose last segment is `last`; case counts for nothing.

@@ -4,14 +4,15 @@
 use std::ops::Range;
 
 use crate::{
-    event::{Bits, Layer, Source},
+    event::{Layer, Source},
     extract::{
         Defang, Extraction, Extractor, address,
+        anchor::Anchors,
         context::{self, at, before},
         domain, email,
         field::Class,
         hash,
-        name::{self, Suffix},
+        name::{self, Suffix, Suffixes},
         refang, url,
     },
     model::{IndicatorKind, Role},
@@ -26,6 +27,7 @@ pub(super) struct Sink<'a> {
     /// The canonical value in the making, and a URL that waits for the words before it.
     pub(super) canonical: &'a mut String,
     pub(super) link: &'a mut String,
+    pub(super) suffixes: &'a mut Suffixes,
 }
 
 impl Sink<'_> {
@@ -37,6 +39,13 @@ impl Sink<'_> {
     fn add(&mut self, kind: IndicatorKind, part: Range<usize>, span: Range<usize>) {
         if self.extractor.kinds.has(kind) {
             let value = self.canonical.get(part).unwrap_or_default();
+            self.out.add(kind, value, self.path, self.role, span, self.extractor.max);
+        }
+    }
+
+    /// Adds a value that is written in its canonical form.
+    fn add_text(&mut self, kind: IndicatorKind, value: &str, span: Range<usize>) {
+        if self.extractor.kinds.has(kind) {
             self.out.add(kind, value, self.path, self.role, span, self.extractor.max);
         }
     }
@@ -57,23 +66,59 @@ pub(super) struct Value<'a> {
 /// A piece without white space and quotes, and what is in it.
 struct Piece {
     range: Range<usize>,
-    bits: Bits,
+    signs: Signs,
 }
 
-/// Classes of the bytes of pieces; a separator is white space, a quote, an angle bracket.
-const PIECE: [u8; 256] = {
+/// The set of signs in a piece.
+#[derive(Clone, Copy, Debug)]
+struct Signs(u8);
+
+impl Signs {
+    const DOT: u8 = 1;
+    const COLON: u8 = 2;
+    const AT: u8 = 4;
+    /// An opening bracket of any shape, or `]`: the sign of a defanged form.
+    const BRACKET: u8 = 8;
+    const WIDE: u8 = 16;
+    const DASH: u8 = 32;
+    const BACKSLASH: u8 = 64;
+    /// White space, a quote, an angle bracket: what separates pieces.
+    const STOP: u8 = 128;
+
+    const fn any(self, mask: u8) -> bool {
+        self.0 & mask != 0
+    }
+}
+
+/// The signs that bytes are.
+const SIGNS: [u8; 256] = {
     let mut table = [0; 256];
     let mut byte = 0;
     while byte < 256 {
-        let separates = matches!(byte as u8, 0..=b' ' | b'"' | b'<' | b'>' | 0x7f);
-        table[byte] = if separates { Bits::STOP } else { Bits::class(byte as u8) };
+        table[byte] = match byte as u8 {
+            b'.' => Signs::DOT,
+            b':' => Signs::COLON,
+            b'@' => Signs::AT,
+            b'[' | b'(' | b'{' | b']' => Signs::BRACKET,
+            b'-' => Signs::DASH,
+            b'\\' => Signs::BACKSLASH,
+            0..=b' ' | b'"' | b'<' | b'>' | 0x7f => Signs::STOP,
+            0x80..=0xff => Signs::WIDE,
+            _ => 0,
+        };
         byte += 1;
     }
     table
 };
 
+/// Whether a byte separates pieces.
+#[inline]
+fn is_stop(byte: u8) -> bool {
+    SIGNS[usize::from(byte)] == Signs::STOP
+}
+
 /// Shorter pieces hold neither a hash nor a CVE identifier.
-const SHORTEST: usize = 13;
+pub(super) const SHORTEST: usize = 13;
 
 impl<'a> Value<'a> {
     pub(super) fn new(source: Source<'a>, class: Class) -> Self {
@@ -82,42 +127,50 @@ impl<'a> Value<'a> {
 
     /// Finds everything in it.
     pub(super) fn scan(&self, sink: &mut Sink<'_>, layer: &mut Layer) {
-        if sink.extractor.defang == Defang::Aggressive && refang::refang(self.text, true, layer) {
+        if self.class == Class::Ip && address::is_v4(self.bytes) {
+            sink.add_text(IndicatorKind::Ipv4, self.text, self.source.span(0..self.text.len()));
+        } else if sink.extractor.defang == Defang::Aggressive && refang::refang(self.text, true, layer) {
             Value::new(layer.over(&self.source), self.class).pieces(sink, None);
         } else {
             self.pieces(sink, Some(layer));
         }
     }
 
-    /// Goes through the pieces; `layer` is there when defanged forms may still have to be undone.
+    /// Goes through the pieces in which something may stand; `layer` is there when defanged forms may still have to be undone.
     fn pieces(&self, sink: &mut Sink<'_>, mut layer: Option<&mut Layer>) {
-        let (mut start, mut bits) = (0, 0);
-        for (pos, &byte) in self.bytes.iter().enumerate() {
-            let class = PIECE[usize::from(byte)];
-            if class != Bits::STOP {
-                bits |= class;
-                continue;
+        if self.class == Class::Host {
+            // A name may be any word there.
+            let mut start = 0;
+            for stop in 0..=self.bytes.len() {
+                if self.bytes.get(stop).is_none_or(|&byte| is_stop(byte)) {
+                    self.piece(start..stop, sink, layer.as_deref_mut());
+                    start = stop + 1;
+                }
             }
-            if pos - start >= 2 && (bits != 0 || pos - start >= SHORTEST || self.class == Class::Host) {
-                self.piece(&Piece { range: start..pos, bits: Bits::new(bits) }, sink, layer.as_deref_mut());
-            }
-            (start, bits) = (pos + 1, 0);
+            return;
         }
-        if self.bytes.len() - start >= 2 {
-            self.piece(&Piece { range: start..self.bytes.len(), bits: Bits::new(bits) }, sink, layer);
+        let mut anchors = Anchors::new(self.bytes, self.class, false);
+        let mut done = 0;
+        while let Some(anchor) = anchors.next(sink.suffixes) {
+            let before = &self.bytes[done..anchor];
+            let start = before.iter().rposition(|&byte| is_stop(byte)).map_or(done, |stop| done + stop + 1);
+            let rest = &self.bytes[anchor..];
+            let end = rest.iter().position(|&byte| is_stop(byte)).map_or(self.bytes.len(), |stop| anchor + stop);
+            self.piece(start..end, sink, layer.as_deref_mut());
+            done = end;
+            anchors.pass(end);
         }
     }
 
-    fn piece(&self, piece: &Piece, sink: &mut Sink<'_>, layer: Option<&mut Layer>) {
-        let bits = piece.bits;
-        let length = piece.range.len();
-        let bytes = &self.bytes[piece.range.clone()];
-        let long = length >= 32 || (length >= SHORTEST && bits.any(Bits::DASH)) || self.class == Class::Host;
-        if !long && !bits.any(Bits::DOT | Bits::AT | Bits::BRACKET | Bits::WIDE) && !tells(bytes) {
+    fn piece(&self, range: Range<usize>, sink: &mut Sink<'_>, layer: Option<&mut Layer>) {
+        if range.len() < 2 {
             return;
         }
+        let bytes = &self.bytes[range.clone()];
+        let signs = Signs(bytes.iter().fold(0, |signs, &byte| signs | SIGNS[usize::from(byte)]));
+        let piece = Piece { range, signs };
         if let Some(layer) = layer
-            && (bits.any(Bits::BRACKET | Bits::WIDE) || (bits.any(Bits::BACKSLASH) && refang::has_slashes(bytes)))
+            && (signs.any(Signs::BRACKET | Signs::WIDE) || (signs.any(Signs::BACKSLASH) && refang::has_slashes(bytes)))
             && sink.extractor.defang != Defang::Off
         {
             let part = self.source.slice(piece.range.clone());
@@ -126,22 +179,22 @@ impl<'a> Value<'a> {
                 return;
             }
         }
-        self.urls(piece, sink);
+        self.urls(&piece, sink);
     }
 
     /// Takes the URLs out of a piece and reads what is between them.
     fn urls(&self, piece: &Piece, sink: &mut Sink<'_>) {
         let mut start = piece.range.start;
-        if piece.bits.any(Bits::COLON) {
+        if piece.signs.any(Signs::COLON) {
             let defang = sink.extractor.defang != Defang::Off;
             while let Some(url) = url::find(self.text, start..piece.range.end, defang, sink.link) {
-                self.words(start..url.span.start, piece.bits, sink);
+                self.words(start..url.span.start, piece.signs, sink);
                 std::mem::swap(sink.canonical, sink.link);
                 self.url(&url, sink);
                 start = url.span.end;
             }
         }
-        self.words(start..piece.range.end, piece.bits, sink);
+        self.words(start..piece.range.end, piece.signs, sink);
     }
 
     fn url(&self, url: &url::Url, sink: &mut Sink<'_>) {
@@ -163,9 +216,9 @@ impl<'a> Value<'a> {
     }
 
     /// Reads a part without URLs from left to right.
-    fn words(&self, range: Range<usize>, bits: Bits, sink: &mut Sink<'_>) {
+    fn words(&self, range: Range<usize>, signs: Signs, sink: &mut Sink<'_>) {
         let mut pos = range.start;
-        let colons = bits.any(Bits::COLON) && memchr::memchr_iter(b':', &self.bytes[range.clone()]).nth(1).is_some();
+        let colons = signs.any(Signs::COLON) && memchr::memchr_iter(b':', &self.bytes[range.clone()]).nth(1).is_some();
         // Up to where a candidate of that kind has been looked for in vain.
         let (mut no_address, mut no_email) = (pos, pos);
         while pos < range.end {
@@ -186,7 +239,7 @@ impl<'a> Value<'a> {
                 pos += 1;
                 continue;
             }
-            if bits.any(Bits::AT) && pos >= no_email {
+            if signs.any(Signs::AT) && pos >= no_email {
                 let rest = &self.bytes[pos..range.end];
                 let sign = pos + rest.iter().position(|&byte| !email::is_local(byte)).unwrap_or(rest.len());
                 if sign < range.end
@@ -321,14 +374,14 @@ impl<'a> Value<'a> {
 
     fn version_four(&self, start: usize, end: usize, sink: &mut Sink<'_>) {
         let Some(end) = domain::address_end(self.bytes, start, end) else { return };
-        let Some(found) = address::v4(&self.bytes[start..end]) else { return };
+        if !address::is_v4(&self.bytes[start..end]) {
+            return;
+        }
         let typed = matches!(self.class, Class::Ip | Class::Host);
         if self.class == Class::Version || (!typed && domain::is_version(self.bytes, start, end, self.class)) {
             return;
         }
-        sink.canonical.clear();
-        address::write_v4(found, sink.canonical);
-        sink.add_all(IndicatorKind::Ipv4, self.source.span(start..end));
+        sink.add_text(IndicatorKind::Ipv4, self.text.get(start..end).unwrap_or_default(), self.source.span(start..end));
     }
 
     /// Says whether there was one.
@@ -415,13 +468,6 @@ impl<'a> Value<'a> {
         sink.add_all(IndicatorKind::Domain, self.source.span(start..end));
         true
     }
-}
-
-/// Whether a piece whose only sign is a colon can hold anything: a URL, or two colons.
-fn tells(bytes: &[u8]) -> bool {
-    let Some(first) = memchr::memchr(b':', bytes) else { return false };
-    let rest = &bytes[first + 1..];
-    rest.starts_with(b"//") || rest.contains(&b':')
 }
 
 /// What the bytes of words are; nothing else belongs to a word.

@@ -1,11 +1,14 @@
 //! From the values of an event to their scan: events inside values, and which values need no look.
 
 use crate::{
-    event::{self, Bits, Layer, Source, Visitor},
+    event::{self, Bits, Layer, Source, Visitor, Written},
     extract::{
         Defang, Extraction, Extractor,
+        anchor::Anchors,
         field::{Class, Field},
-        scan::{Sink, Value},
+        name::Suffixes,
+        rules,
+        scan::{SHORTEST, Sink, Value},
     },
     model::Role,
 };
@@ -20,6 +23,7 @@ pub(super) struct Scratch {
     pub(super) canonical: String,
     pub(super) link: String,
     pub(super) refanged: Layer,
+    suffixes: Suffixes,
     /// Memory for events inside values, one for each depth.
     inner: [event::Scratch; DEPTH],
 }
@@ -36,17 +40,19 @@ impl<'a> Collector<'a> {
         Self { extractor, out, scratch }
     }
 
-    fn take(&mut self, path: &str, field: Field, source: Source<'_>, bits: Bits) {
-        if field.class == Class::Nothing || !self.worth_a_look(source.text(), bits, field.class) {
+    fn take(&mut self, path: &str, field: Field, value: Written<'_>, bits: Bits) {
+        if !self.worth_a_look(&value, bits, field.class) {
             return;
         }
-        if may_hold_event(source.text(), bits) {
-            let mut inner = Inner { collector: self, path, field, depth: 0 };
-            if inner.walk(source) {
-                return;
+        value.read(|source| {
+            if may_hold_event(source.text()) {
+                let mut inner = Inner { collector: self, path, field, depth: 0 };
+                if inner.walk(source) {
+                    return;
+                }
             }
-        }
-        self.scan(path, field, source);
+            self.scan(path, field, source);
+        });
     }
 
     /// Scans a value that is said to be an indicator.
@@ -55,13 +61,18 @@ impl<'a> Collector<'a> {
         self.scan(event::MESSAGE, field, Source::at(value, 0));
     }
 
-    /// Whether anything can be in a value with these bytes.
-    fn worth_a_look(&self, text: &str, bits: Bits, class: Class) -> bool {
-        bits.any(Bits::DOT | Bits::COLON | Bits::AT | Bits::BRACKET | Bits::WIDE)
-            || text.len() >= 32
-            || (bits.any(Bits::DASH) && text.len() >= 13)
-            || class == Class::Host
-            || self.extractor.defang == Defang::Aggressive
+    /// Whether anything can be in a value, seen before its escapes are undone.
+    fn worth_a_look(&mut self, value: &Written<'_>, bits: Bits, class: Class) -> bool {
+        let raw = value.raw();
+        if class == Class::Nothing || raw.len() < 2 {
+            return false;
+        }
+        if class == Class::Host || self.extractor.defang == Defang::Aggressive || !value.is_escaped() {
+            return class == Class::Host || bits.any(Bits::SIGN) || raw.len() >= SHORTEST;
+        }
+        may_hold_event(raw)
+            || raw.starts_with('\\')
+            || Anchors::new(raw.as_bytes(), class, true).next(&mut self.scratch.suffixes).is_some()
     }
 
     fn scan(&mut self, path: &str, field: Field, source: Source<'_>) {
@@ -72,20 +83,34 @@ impl<'a> Collector<'a> {
             role: field.role,
             canonical: &mut self.scratch.canonical,
             link: &mut self.scratch.link,
+            suffixes: &mut self.scratch.suffixes,
         };
         Value::new(source, field.class).scan(&mut sink, &mut self.scratch.refanged);
     }
 }
 
+/// Whether a value of a field with this last segment is worth being looked at, whatever else the path says.
+fn wants(extractor: &Extractor, key: &str, length: usize, bits: Bits) -> bool {
+    length >= 2
+        && (bits.any(Bits::SIGN | Bits::BACKSLASH)
+            || length >= SHORTEST
+            || key.is_empty()
+            || extractor.defang == Defang::Aggressive
+            || rules::may_name_host(key))
+}
+
 impl Visitor for Collector<'_> {
     #[inline]
-    fn value(&mut self, path: &str, value: Source<'_>, bits: Bits) {
-        if value.text().len() >= 2 {
-            self.take(path, Field::of(path), value, bits);
-        }
+    fn wants(&self, key: &str, length: usize, bits: Bits) -> bool {
+        wants(self.extractor, key, length, bits)
     }
 
-    fn labelled(&mut self, path: &str, label: &str, value: Source<'_>, bits: Bits) {
+    #[inline]
+    fn value(&mut self, path: &str, value: Written<'_>, bits: Bits) {
+        self.take(path, Field::of(path), value, bits);
+    }
+
+    fn labelled(&mut self, path: &str, label: &str, value: Written<'_>, bits: Bits) {
         // "File Hash", "fileHash" and "file_hash" are one label.
         let key: String = label.chars().filter(|letter| letter.is_ascii_alphanumeric()).take(64).collect();
         self.take(path, Field::of(&key), value, bits);
@@ -96,22 +121,20 @@ impl Visitor for Collector<'_> {
     }
 }
 
-fn may_hold_event(text: &str, bits: Bits) -> bool {
-    if !bits.any(Bits::COLON | Bits::BRACKET) || text.len() < 8 {
+fn may_hold_event(text: &str) -> bool {
+    if text.len() < 8 {
         return false;
     }
     let trimmed = text.trim_start();
-    let quoted = (trimmed.starts_with('{') || trimmed.starts_with('[')) && text.trim_end().ends_with(['}', ']']);
+    let quoted = trimmed.starts_with(['{', '[']) && text.trim_end().ends_with(['}', ']']);
     quoted || (text.len() > 24 && has_mark(text))
 }
 
 /// CEF and LEEF begin with their mark, behind a syslog header at most.
 fn has_mark(text: &str) -> bool {
-    let head = text.as_bytes().get(..text.len().min(256)).unwrap_or_default();
-    memchr::memmem::find(head, b"EF:").is_some_and(|at| {
-        let rest = head.get(at + 3..).unwrap_or_default();
-        rest.first().is_some_and(u8::is_ascii_digit) && memchr::memchr(b'|', text.as_bytes()).is_some()
-    })
+    let Some(bar) = memchr::memchr(b'|', &text.as_bytes()[..text.len().min(512)]) else { return false };
+    let head = &text.as_bytes()[..bar.min(256)];
+    memchr::memmem::find(head, b"EF:").is_some_and(|at| head.get(at + 3).is_some_and(u8::is_ascii_digit))
 }
 
 /// The values of an event inside a value: their place is the outer field, what they can hold is the inner one's to say.
@@ -136,19 +159,25 @@ impl Inner<'_, '_> {
 }
 
 impl Visitor for Inner<'_, '_> {
-    fn value(&mut self, path: &str, value: Source<'_>, bits: Bits) {
+    fn wants(&self, key: &str, length: usize, bits: Bits) -> bool {
+        wants(self.collector.extractor, key, length, bits)
+    }
+
+    fn value(&mut self, path: &str, value: Written<'_>, bits: Bits) {
         let inner = Field::of(path);
-        if inner.class == Class::Nothing || !self.collector.worth_a_look(value.text(), bits, inner.class) {
+        if !self.collector.worth_a_look(&value, bits, inner.class) {
             return;
         }
-        if may_hold_event(value.text(), bits) {
-            let mut deeper =
-                Inner { collector: self.collector, path: self.path, field: self.field, depth: self.depth + 1 };
-            if deeper.walk(value) {
-                return;
+        value.read(|source| {
+            if may_hold_event(source.text()) {
+                let mut deeper =
+                    Inner { collector: self.collector, path: self.path, field: self.field, depth: self.depth + 1 };
+                if deeper.walk(source) {
+                    return;
+                }
             }
-        }
-        self.collector.scan(self.path, Field { role: self.field.role, class: inner.class }, value);
+            self.collector.scan(self.path, Field { role: self.field.role, class: inner.class }, source);
+        });
     }
 
     fn restart(&mut self) {}

@@ -13,6 +13,10 @@ use token::Stop;
 
 /// Takes the strings of a document.
 pub(super) trait Strings {
+    /// Whether a string of `length` bytes as written, of these classes, is to be handed on. `key` is the innermost key as
+    /// written; empty where there is none, or where it has escapes.
+    fn wants(&self, key: &str, length: usize, bits: Bits) -> bool;
+
     /// One string value: its path, its inside as written, where that starts in the document, and what bytes it holds.
     fn string(&mut self, path: &str, raw: &str, start: usize, bits: Bits);
 }
@@ -28,10 +32,22 @@ pub(super) struct Memory {
 #[derive(Clone, Copy, Debug)]
 struct Frame {
     object: bool,
-    /// Length of the path of the container itself.
+    /// The key under which the container stands.
+    key: Key,
+    /// The key that an array, or an array of arrays, stands under.
+    around: Key,
+    /// Length of the path of the container itself, once it has been written.
     path: usize,
     /// What the container is to the outline.
     slot: Slot,
+}
+
+/// A key as it is written.
+#[derive(Clone, Copy, Debug, Default)]
+struct Key {
+    /// Where it stands; `None` for the root and in arrays.
+    range: Option<(usize, usize)>,
+    escaped: bool,
 }
 
 /// What a well-formed document is.
@@ -53,7 +69,17 @@ pub(super) fn walk(
 ) -> Option<Top> {
     memory.path.clear();
     memory.frames.clear();
-    let mut walk = Walk { text, bytes: text.as_bytes(), pos: 0, memory, shape: Shape::default(), muted: 0, strings };
+    let mut walk = Walk {
+        text,
+        bytes: text.as_bytes(),
+        pos: 0,
+        memory,
+        key: Key::default(),
+        written: 0,
+        shape: Shape::default(),
+        muted: 0,
+        strings,
+    };
     let top = walk.document()?;
     if let Some(outline) = outline {
         walk.shape.finish(outline);
@@ -66,6 +92,10 @@ struct Walk<'a, S> {
     bytes: &'a [u8],
     pos: usize,
     memory: &'a mut Memory,
+    /// The last key of the innermost container; none in an array.
+    key: Key,
+    /// How many frames have their part of the path written.
+    written: usize,
     shape: Shape,
     /// Depth of the frame under which nothing is handed on; 0 for none.
     muted: usize,
@@ -129,7 +159,8 @@ impl<S: Strings> Walk<'_, S> {
                 let start = self.pos;
                 let Stop { end, bits } = token::string(self.bytes, start + 1)?;
                 self.pos = end + 1;
-                if self.muted == 0 {
+                if self.muted == 0 && self.strings.wants(self.plain_key(), end - start - 1, bits) {
+                    self.write_path();
                     self.strings.string(&self.memory.path, &self.text[start + 1..end], start + 1, bits);
                 }
                 self.shape.scalar(slot, start..end + 1, true);
@@ -161,7 +192,12 @@ impl<S: Strings> Walk<'_, S> {
 
     fn open(&mut self, slot: Slot, object: bool) {
         self.pos += 1;
-        self.memory.frames.push(Frame { object, path: self.memory.path.len(), slot });
+        let around = match self.key.range {
+            Some(_) => self.key,
+            None => self.memory.frames.last().map_or_else(Key::default, |frame| frame.around),
+        };
+        self.memory.frames.push(Frame { object, key: self.key, around, path: 0, slot });
+        self.key = Key::default();
         if self.muted == 0 && (slot == Slot::Ours || slot.is_enrichments()) {
             self.muted = self.memory.frames.len();
         }
@@ -174,16 +210,61 @@ impl<S: Strings> Walk<'_, S> {
         let slot = match self.memory.frames.pop() {
             Some(frame) => {
                 self.shape.close(frame.slot, depth, self.pos, empty);
-                self.memory.path.truncate(frame.path);
                 frame.slot
             }
             None => Slot::None,
         };
+        self.written = self.written.min(depth - 1);
+        self.key = Key::default();
         if self.muted == depth {
             self.muted = 0;
         }
         self.pos += 1;
         Step::After(slot)
+    }
+
+    /// The innermost key, where it is written as it reads.
+    fn plain_key(&self) -> &str {
+        let key = match self.key.range {
+            Some(_) => self.key,
+            None => self.memory.frames.last().map_or_else(Key::default, |frame| frame.around),
+        };
+        match key.range {
+            Some((start, end)) if !key.escaped => &self.text[start..end],
+            _ => "",
+        }
+    }
+
+    /// Writes the path of the value at hand. Keys are not copied before somebody wants to know.
+    fn write_path(&mut self) {
+        let Memory { path, frames, key: layer } = &mut *self.memory;
+        let mut add = |path: &mut String, key: Key, step: bool| {
+            let Some((start, end)) = key.range else { return };
+            if step {
+                path.push('.');
+            }
+            let raw = &self.text[start..end];
+            if key.escaped {
+                unescape::json(raw, layer);
+                path.push_str(layer.text());
+            } else {
+                path.push_str(raw);
+            }
+        };
+        // An empty key at the top still counts as a step, so that `{"":{"event.id":…}}` is not taken for `event.id`.
+        let root = frames.first().is_some_and(|root| root.object);
+        let written = self.written.min(frames.len());
+        path.truncate(written.checked_sub(1).and_then(|last| frames.get(last)).map_or(0, |frame| frame.path));
+        for index in written..frames.len() {
+            let step = !path.is_empty() || (index == 2 && root);
+            if let Some(frame) = frames.get_mut(index) {
+                add(path, frame.key, step);
+                frame.path = path.len();
+            }
+        }
+        self.written = frames.len();
+        let step = !path.is_empty() || (frames.len() == 2 && root);
+        add(path, self.key, step);
     }
 
     fn key(&mut self) -> Option<Step> {
@@ -193,28 +274,23 @@ impl<S: Strings> Walk<'_, S> {
         let start = self.pos;
         let Stop { end, bits } = token::string(self.bytes, start + 1)?;
         self.pos = end + 1;
-        let depth = self.memory.frames.len();
-        let frame = *self.memory.frames.last()?;
-        self.memory.path.truncate(frame.path);
-        // An empty key at the top still counts as a step, so that `{"":{"event.id":…}}` is not taken for `event.id`.
-        let below_member = depth == 2 && self.memory.frames.first().is_some_and(|root| root.object);
-        if frame.path > 0 || below_member {
-            self.memory.path.push('.');
-        }
-        let raw = &self.text[start + 1..end];
-        if bits.any(Bits::BACKSLASH) {
-            unescape::json(raw, &mut self.memory.key);
-            self.memory.path.push_str(self.memory.key.text());
-        } else {
-            self.memory.path.push_str(raw);
-        }
         if self.peek()? != b':' {
             return None;
         }
         self.pos += 1;
+        let depth = self.memory.frames.len();
+        let parent = self.memory.frames.last()?.slot;
+        self.key = Key { range: Some((start + 1, end)), escaped: bits.any(Bits::BACKSLASH) };
         let slot = match depth {
-            1 => self.shape.member(&self.memory.path, start),
-            2 => Shape::inner(frame.slot, &self.memory.path),
+            1 if self.key.escaped => {
+                self.write_path();
+                self.shape.member(&self.memory.path, start)
+            }
+            1 => self.shape.member(&self.text[start + 1..end], start),
+            2 if Shape::has_inner(parent) => {
+                self.write_path();
+                Shape::inner(parent, &self.memory.path)
+            }
             _ => Slot::None,
         };
         Some(Step::Value(slot))

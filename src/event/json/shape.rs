@@ -71,6 +71,11 @@ impl Shape {
         slot
     }
 
+    /// Whether keys of this member matter.
+    pub(super) const fn has_inner(parent: Slot) -> bool {
+        matches!(parent, Slot::Event | Slot::Threat)
+    }
+
     /// A key of an object that is a member of the top-level one.
     pub(super) fn inner(parent: Slot, path: &str) -> Slot {
         match (parent, path) {

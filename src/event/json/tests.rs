@@ -9,6 +9,10 @@ use crate::event::Threat;
 struct Seen(Vec<(String, String)>);
 
 impl Strings for Seen {
+    fn wants(&self, _key: &str, _length: usize, _bits: Bits) -> bool {
+        true
+    }
+
     fn string(&mut self, path: &str, raw: &str, start: usize, _bits: Bits) {
         assert!(start > 0);
         self.0.push((path.to_owned(), raw.to_owned()));

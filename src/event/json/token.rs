@@ -1,6 +1,6 @@
 //! The tokens of JSON, checked strictly.
 
-use crate::event::Bits;
+use crate::event::{Bits, bits, lanes::Lane};
 
 /// Where a string ends and what it holds.
 #[derive(Clone, Copy, Debug)]
@@ -18,34 +18,28 @@ pub(super) const fn is_space(byte: u8) -> bool {
 /// The string whose first byte after the quote is at `start`.
 #[inline]
 pub(super) fn string(bytes: &[u8], start: usize) -> Option<Stop> {
-    const LOOK: u8 = Bits::STOP | Bits::BACKSLASH;
-    let mut seen = 0;
+    let (mut sign, mut backslash) = (0, false);
     let mut pos = start;
     loop {
-        // Eight bytes at a time while there is nothing to look at.
-        while let Some(eight) = bytes.get(pos..pos + 8) {
-            let all = eight.iter().fold(0, |bits, &byte| bits | Bits::class(byte));
-            if all & LOOK != 0 {
-                break;
-            }
-            seen |= all;
-            pos += 8;
+        let lane = Lane::load(bytes, pos);
+        // The end of the text reads as NUL, which stops too.
+        let stop = (lane.is(b'"') | lane.is(b'\\') | lane.within(0, 0x1f)).bits();
+        let signs = bits::signs(lane).bits();
+        if stop == 0 {
+            sign |= signs;
+            pos += Lane::LENGTH;
+            continue;
         }
-        let mut last = 0;
-        for &byte in bytes.get(pos..)? {
-            last = Bits::class(byte);
-            seen |= last;
-            if last & LOOK != 0 {
-                break;
+        let length = stop.trailing_zeros();
+        sign |= signs & ((1 << length) - 1);
+        pos += length as usize;
+        match bytes.get(pos)? {
+            b'"' => return Some(Stop { end: pos, bits: Bits::new(sign != 0, backslash) }),
+            b'\\' => {
+                backslash = true;
+                pos = escape(bytes, pos)?;
             }
-            pos += 1;
-        }
-        if last & Bits::BACKSLASH != 0 {
-            pos = escape(bytes, pos)?;
-        } else if *bytes.get(pos)? == b'"' {
-            return Some(Stop { end: pos, bits: Bits::new(seen & !Bits::STOP) });
-        } else {
-            return None;
+            _ => return None,
         }
     }
 }
