@@ -10,6 +10,7 @@ use crate::{
         Engine, EngineError, Reload, Stage, Stop, fleet, memory,
         service::{Life, Service},
         status::Report,
+        store::Logs,
         warm,
     },
     config::Config,
@@ -120,8 +121,9 @@ impl App {
         let kafka = Kafka::connect(config.kafka.clone(), clock)?;
         let sink = kafka.sink(pipeline.delivered())?;
         let enricher = pipeline.enricher().clone();
-        let member = fleet::join(fleet::open(&config, &kafka, &engine.clock)?, &enricher, &engine, Some(&stop))?;
-        let assessments = warm::up(&kafka, &config, &enricher, &engine, &stage, &stop)?;
+        let logs = Logs::open(&config, &kafka, &engine.clock)?;
+        let member = fleet::join(&logs, &config, &enricher, &engine, Some(&stop))?;
+        let assessments = warm::up(&logs, &config, &enricher, &engine, &stage, &stop)?;
         let running = pipeline.spawn(Arc::clone(&sink) as Arc<dyn crate::pipeline::Sink>)?;
         let gauge = running.gauge();
         let source = kafka.source_before(&sink, Box::new(running.intake()))?;

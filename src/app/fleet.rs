@@ -5,13 +5,12 @@ use std::{sync::Arc, time::Duration};
 use tracing::{info, warn};
 
 use crate::{
-    app::{AppError, Engine, Stop},
+    app::{AppError, Engine, Stage, Stop, store::Logs, warm},
     config::Config,
     enrich::{Enricher, FleetState},
-    kafka::Kafka,
     model::SharedClock,
     pipeline::Pipeline,
-    state::{Cleanup, Following, LocalStore, Log, LogSpec, Store},
+    state::{Cleanup, Following, LogSpec, Store},
 };
 
 /// Records of the ledger are kept for longer than the longest window of a quota, a month.
@@ -30,6 +29,8 @@ pub struct Member {
     enricher: Enricher,
     clock: SharedClock,
     following: Following,
+    /// What follows the assessments, for a command.
+    assessments: Option<Following>,
 }
 
 impl Member {
@@ -45,7 +46,7 @@ impl Member {
             }
             std::thread::sleep(LOOK);
         }
-        drop(self.following);
+        drop((self.following, self.assessments));
     }
 }
 
@@ -60,18 +61,6 @@ fn spec(config: &Config) -> LogSpec {
     }
 }
 
-/// The ledger where the configuration says that it is.
-pub(super) fn open(config: &Config, kafka: &Kafka, clock: &SharedClock) -> Result<Arc<dyn Log>, AppError> {
-    match config.state.store {
-        Store::Kafka => Ok(kafka.log(&spec(config))?),
-        Store::Local => open_local(config, clock),
-    }
-}
-
-fn open_local(config: &Config, clock: &SharedClock) -> Result<Arc<dyn Log>, AppError> {
-    Ok(LocalStore::open(&config.state.path, Arc::clone(clock))?.log(&spec(config))?)
-}
-
 /// Why this process can no longer go on in its fleet, if so.
 pub(super) fn failure(enricher: &Enricher) -> Option<String> {
     let lost = enricher.fleet_state() == Some(FleetState::Lost);
@@ -83,11 +72,13 @@ pub(super) fn failure(enricher: &Enricher) -> Option<String> {
 
 /// Reads the ledger to its end; from then on calls are paid from it.
 pub(super) fn join(
-    log: Arc<dyn Log>,
+    logs: &Logs<'_>,
+    config: &Config,
     enricher: &Enricher,
     engine: &Engine,
     stop: Option<&Stop>,
 ) -> Result<Member, AppError> {
+    let log = logs.log(&spec(config))?;
     let name = log.name().to_owned();
     if log.partitions() != 1 {
         return Err(AppError::Ledger(format!(
@@ -105,12 +96,12 @@ pub(super) fn join(
         ))),
         Some(FleetState::Known | FleetState::Reading) | None => {
             info!(ledger = name, "budgets are those of the ledger");
-            Ok(Member { enricher: enricher.clone(), clock: Arc::clone(&engine.clock), following })
+            Ok(Member { enricher: enricher.clone(), clock: Arc::clone(&engine.clock), following, assessments: None })
         }
     }
 }
 
-/// An engine for a command that reaches no broker: with `state.store = "local"` it shares the budgets in the file, else they are its own.
+/// An engine for a command that reaches no broker: with `state.store = "local"` it shares the budgets and the assessments in the file, else they are its own.
 ///
 /// # Errors
 /// [`AppError`] when the engine cannot be built or the file cannot be used.
@@ -121,9 +112,11 @@ pub fn build_for_command(config: &Config, clock: SharedClock) -> Result<(Engine,
             Ok((engine, pipeline, None))
         }
         Store::Local => {
-            let log = open_local(config, &clock)?;
+            let logs = Logs::local(config, &clock)?;
             let (engine, pipeline) = Engine::build_in_fleet(config, clock)?;
-            let member = join(log, pipeline.enricher(), &engine, None)?;
+            let enricher = pipeline.enricher();
+            let mut member = join(&logs, config, enricher, &engine, None)?;
+            member.assessments = Some(warm::up(&logs, config, enricher, &engine, &Stage::default(), &Stop::default())?);
             Ok((engine, pipeline, Some(member)))
         }
     }

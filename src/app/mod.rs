@@ -11,6 +11,7 @@ mod reload;
 mod service;
 mod signal;
 mod status;
+mod store;
 mod warm;
 
 pub use daemon::{App, AppError, Ended};

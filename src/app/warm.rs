@@ -5,11 +5,10 @@ use std::time::Duration;
 use tracing::{info, warn};
 
 use crate::{
-    app::{AppError, Engine, Stage, Stop},
+    app::{AppError, Engine, Stage, Stop, store::Logs},
     config::Config,
     enrich::Enricher,
-    kafka::Kafka,
-    state::{Cleanup, Following, LogSpec, Store},
+    state::{Cleanup, Following, LogSpec},
 };
 
 /// Partitions of a topic that is created; a fleet learns no more than its quotas allow, so a few are plenty.
@@ -18,19 +17,15 @@ const PARTITIONS: usize = 4;
 const WORD: Duration = Duration::from_secs(2);
 const LOOK: Duration = Duration::from_millis(10);
 
-/// Opens the log of assessments, where there is one, and reads it, until the end or `state.warm_timeout`; after that it is read on in the background.
+/// Opens the log of assessments and reads it, until the end or `state.warm_timeout`; after that it is read on in the background.
 pub(super) fn up(
-    kafka: &Kafka,
+    logs: &Logs<'_>,
     config: &Config,
     enricher: &Enricher,
     engine: &Engine,
     stage: &Stage,
     stop: &Stop,
-) -> Result<Option<Following>, AppError> {
-    // The local store keeps budgets.
-    if config.state.store != Store::Kafka {
-        return Ok(None);
-    }
+) -> Result<Following, AppError> {
     let spec = LogSpec {
         name: config.state.assessments_topic(),
         role: "assessments",
@@ -39,7 +34,7 @@ pub(super) fn up(
         append_time: false,
         append_within: None,
     };
-    let following = enricher.share_assessments(kafka.log(&spec)?)?;
+    let following = enricher.share_assessments(logs.log(&spec)?)?;
     let begun = engine.clock.monotonic();
     let mut word = WORD;
     loop {
@@ -47,7 +42,7 @@ pub(super) fn up(
         let seconds = spent.as_secs_f64();
         if warmth.caught_up {
             info!(topic = spec.name, records = warmth.read, seconds, "read what the fleet has assessed");
-            return Ok(Some(following));
+            return Ok(following);
         }
         if spent >= config.state.warm_timeout {
             warn!(
@@ -56,7 +51,7 @@ pub(super) fn up(
                 seconds,
                 "state.warm_timeout is over: going on while the assessments of the fleet are still being read"
             );
-            return Ok(Some(following));
+            return Ok(following);
         }
         stage.say(format!("starting: {} shared assessments read so far", warmth.read));
         if spent >= word {
@@ -64,7 +59,7 @@ pub(super) fn up(
             info!(topic = spec.name, records = warmth.read, seconds, "reading what the fleet has assessed");
         }
         if stop.wait(engine.runtime(), LOOK) {
-            return Ok(Some(following));
+            return Ok(following);
         }
     }
 }

@@ -77,6 +77,18 @@ fn what_was_spent_is_spent_after_a_restart_and_after_a_kill() {
 }
 
 #[test]
+fn what_one_process_learned_the_next_one_knows() {
+    let _turn = beside_others();
+    let quota = "10/day";
+    let stage = local(Stage::without_input("e2e-local-known", "127.0.0.1:9", simulator(quota)), quota);
+    let first = outcomes(&stage, &address(73, 0));
+    for _ in 0..2 {
+        assert_eq!(outcomes(&stage, &address(73, 0)), first);
+    }
+    assert_eq!((stage.providers.count("virustotal"), stage.providers.count("abuseipdb")), (1, 1));
+}
+
+#[test]
 fn a_daemon_and_a_lookup_beside_it_share_the_file() {
     let _turn = beside_others();
     let quota = "10/day";
