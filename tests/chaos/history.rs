@@ -1,0 +1,90 @@
+//! What was seen of a run: what the checker judges. Nothing in it comes from the product's own code.
+
+use std::collections::BTreeMap;
+
+/// A record of the input topic, by the number of its event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Input {
+    pub(crate) partition: i32,
+    pub(crate) offset: i64,
+    pub(crate) key: Option<String>,
+}
+
+/// A record of the output topic, in the order of its partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Output {
+    pub(crate) number: usize,
+    pub(crate) partition: i32,
+    pub(crate) offset: i64,
+    pub(crate) status: String,
+    pub(crate) intact: bool,
+    /// Milliseconds since the run began.
+    pub(crate) at: u64,
+}
+
+/// A record of the late topic.
+#[derive(Clone, Debug)]
+pub(crate) struct Late {
+    pub(crate) partition: i32,
+    pub(crate) offset: i64,
+    /// No answer is outstanding in it.
+    pub(crate) terminal: bool,
+}
+
+/// A call as the simulated provider logged it.
+#[derive(Clone, Debug)]
+pub(crate) struct Call {
+    pub(crate) provider: String,
+    pub(crate) indicator: String,
+    pub(crate) ms: u64,
+}
+
+/// Committed offsets of the input, and, asked for afterwards, the ends of the output.
+#[derive(Clone, Debug)]
+pub(crate) struct Commit {
+    pub(crate) committed: Vec<i64>,
+    pub(crate) output_ends: Vec<i64>,
+}
+
+/// Everything.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct History {
+    pub(crate) input: Vec<Input>,
+    /// From the final reader.
+    pub(crate) output: Vec<Output>,
+    /// From the reader that ran beside.
+    pub(crate) concurrent: Vec<Output>,
+    pub(crate) late: Vec<Late>,
+    pub(crate) dead_letters: usize,
+    pub(crate) calls: Vec<Call>,
+    pub(crate) commits: Vec<Commit>,
+    /// When each event was sent, milliseconds since the run began.
+    pub(crate) sent: Vec<u64>,
+    /// Faults: milliseconds since the run began, and what.
+    pub(crate) faults: Vec<(u64, String)>,
+    /// Highest resident memory of each process, bytes.
+    pub(crate) resident: BTreeMap<String, u64>,
+    /// Assessments that contradict each other.
+    pub(crate) contradictions: Vec<String>,
+    /// Secrets in logs.
+    pub(crate) leaks: Vec<String>,
+    /// Processes that did not end as they should, and such things.
+    pub(crate) trouble: Vec<String>,
+}
+
+/// What must hold beyond what always must.
+#[derive(Clone, Debug)]
+pub(crate) struct Expect {
+    /// No event leaves twice, and no late record comes twice.
+    pub(crate) once: bool,
+    /// No event leaves twice, since every end was an orderly one.
+    pub(crate) no_repeats: bool,
+    /// Every owed late record comes.
+    pub(crate) late: bool,
+    /// Calls to one provider in any minute.
+    pub(crate) calls_a_minute: usize,
+    /// Resident bytes of a process.
+    pub(crate) resident: u64,
+    /// Values that must not reach a provider begin like this.
+    pub(crate) private: Vec<String>,
+}

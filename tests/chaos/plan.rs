@@ -1,0 +1,193 @@
+//! The scenarios: what happens to whom, and when.
+
+use crate::{events::Dice, options::Options};
+
+/// One thing that goes wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// SIGKILL, and a new start a little later.
+    Kill,
+    /// The same, about when a transaction or an offset is committed.
+    KillAtCommit,
+    /// SIGTERM, an orderly end, and a new start.
+    Terminate,
+    /// SIGSTOP for longer than a session, then SIGCONT.
+    Freeze,
+    /// One replica more.
+    Join,
+    /// One replica less, by SIGTERM.
+    Leave,
+    /// SIGKILL for one broker after the other, or for the only one; each comes back after these seconds.
+    Brokers(u64),
+    /// All providers answer 503 until the next fault.
+    Providers,
+}
+
+/// A scenario with its figures.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub(crate) name: &'static str,
+    pub(crate) guarantee: &'static str,
+    pub(crate) events: usize,
+    pub(crate) replicas: usize,
+    /// Brokers of its own; zero takes those that are there.
+    pub(crate) brokers: usize,
+    /// Events sent ahead of what has left.
+    pub(crate) window: usize,
+    /// Every fault, with the count of events that have left when it comes.
+    pub(crate) faults: Vec<(usize, Fault)>,
+    /// Every end is an orderly one.
+    pub(crate) orderly: bool,
+    /// Processes may end by themselves, as one does that was fenced.
+    pub(crate) may_end: bool,
+}
+
+struct Shape {
+    name: &'static str,
+    guarantee: &'static str,
+    /// In the short form: events, replicas, faults.
+    short: (usize, usize, usize),
+    brokers: usize,
+    cycle: &'static [Fault],
+    orderly: bool,
+    may_end: bool,
+    /// Whether it is part of every run of the tests.
+    always: bool,
+}
+
+const ALO: &str = "at_least_once";
+const EOS: &str = "exactly_once";
+
+const SHAPES: &[Shape] = &[
+    Shape {
+        name: "alo_kill",
+        guarantee: ALO,
+        short: (4_000, 2, 2),
+        brokers: 0,
+        cycle: &[Fault::Kill, Fault::Kill, Fault::KillAtCommit],
+        orderly: false,
+        may_end: false,
+        always: true,
+    },
+    Shape {
+        name: "eos_kill",
+        guarantee: EOS,
+        short: (4_000, 2, 2),
+        brokers: 0,
+        cycle: &[Fault::Kill, Fault::KillAtCommit],
+        orderly: false,
+        may_end: false,
+        always: true,
+    },
+    Shape {
+        name: "sigterm",
+        guarantee: ALO,
+        short: (4_000, 2, 2),
+        brokers: 0,
+        cycle: &[Fault::Terminate],
+        orderly: true,
+        may_end: false,
+        always: true,
+    },
+    Shape {
+        name: "zombie",
+        guarantee: ALO,
+        short: (20_000, 2, 3),
+        brokers: 0,
+        cycle: &[Fault::Freeze],
+        orderly: false,
+        may_end: true,
+        always: false,
+    },
+    Shape {
+        name: "rebalance",
+        guarantee: ALO,
+        short: (40_000, 2, 6),
+        brokers: 0,
+        cycle: &[Fault::Join, Fault::Join, Fault::Leave, Fault::Join, Fault::Leave, Fault::Leave],
+        orderly: true,
+        may_end: false,
+        always: false,
+    },
+    Shape {
+        name: "brokers",
+        guarantee: ALO,
+        short: (40_000, 2, 3),
+        brokers: 3,
+        cycle: &[Fault::Brokers(5)],
+        orderly: true,
+        may_end: false,
+        always: false,
+    },
+    Shape {
+        name: "outage",
+        guarantee: ALO,
+        short: (20_000, 2, 1),
+        brokers: 1,
+        cycle: &[Fault::Brokers(60)],
+        orderly: true,
+        may_end: false,
+        always: false,
+    },
+    Shape {
+        name: "mixed",
+        guarantee: EOS,
+        short: (40_000, 3, 8),
+        brokers: 0,
+        cycle: &[
+            Fault::Kill,
+            Fault::Providers,
+            Fault::Terminate,
+            Fault::Freeze,
+            Fault::KillAtCommit,
+            Fault::Join,
+            Fault::Leave,
+        ],
+        orderly: false,
+        may_end: true,
+        always: false,
+    },
+];
+
+/// The scenarios that these options ask for.
+pub(crate) fn plans(options: &Options) -> Result<Vec<Plan>, String> {
+    let wanted = |shape: &&Shape| match (&options.scenario, &options.filter) {
+        (Some(name), _) => shape.name == name,
+        (None, Some(part)) => shape.always && shape.name.contains(part.as_str()),
+        (None, None) => shape.always,
+    };
+    let found: Vec<Plan> = SHAPES.iter().filter(wanted).map(|shape| plan(shape, options)).collect();
+    match &options.scenario {
+        Some(name) if found.is_empty() => {
+            let known: Vec<_> = SHAPES.iter().map(|shape| shape.name).collect();
+            Err(format!("there is no scenario {name}; known are {}", known.join(", ")))
+        }
+        Some(_) | None => Ok(found),
+    }
+}
+
+fn plan(shape: &Shape, options: &Options) -> Plan {
+    let or = |given: usize, short: usize| if given == 0 { short } else { given };
+    let (events, count) = (or(options.events, shape.short.0), or(options.faults, shape.short.2));
+    let mut dice = Dice::new(options.seed, 0xfa);
+    // Between a twentieth and nineteen twentieths, one in each of as many equal parts.
+    let part = events * 9 / 10 / count.max(1);
+    let at = |n: usize, dice: &mut Dice| events / 20 + n * part + usize::try_from(dice.below(part as u64)).unwrap();
+    let faults = (0..count).map(|n| (at(n, &mut dice), shape.cycle[n % shape.cycle.len()])).collect();
+    let guarantee = match options.guarantee.as_deref() {
+        Some(EOS) => EOS,
+        Some(ALO) => ALO,
+        Some(_) | None => shape.guarantee,
+    };
+    Plan {
+        name: shape.name,
+        guarantee,
+        events,
+        replicas: or(options.replicas, shape.short.1),
+        brokers: shape.brokers,
+        window: (events / 10).clamp(1_500, 20_000),
+        faults,
+        orderly: shape.orderly,
+        may_end: shape.may_end,
+    }
+}

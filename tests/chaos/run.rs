@@ -1,0 +1,381 @@
+//! One run of a scenario: fault phase, heal, drain, report.
+
+use std::{
+    collections::BTreeMap,
+    env,
+    fs::{self, File},
+    path::PathBuf,
+    process::{self, Child, Command, Stdio},
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    check::{check, table},
+    events::{Dice, PRIVATE, THREAT},
+    history::{Call, Commit, Expect, History},
+    kafka::{Feeder, Topics, Watch, read_all, read_input, written},
+    options::Options,
+    plan::{Fault, Plan},
+    world::{Memory, Place, Process, Providers, SECRET, Setup, start_brokers},
+};
+
+/// Set by SIGINT and SIGTERM.
+pub(crate) static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+/// Longest time without an event leaving, outside of an outage.
+const STALL: Duration = Duration::from_secs(120);
+
+enum Later {
+    Start(usize),
+    Thaw(usize),
+    Broker(usize, Vec<String>, PathBuf),
+}
+
+struct Run<'a> {
+    plan: &'a Plan,
+    place: &'a Place,
+    topics: &'a Topics,
+    setup: Setup,
+    providers: &'a Providers,
+    brokers: Option<PathBuf>,
+    restarted: Vec<Child>,
+    replicas: BTreeMap<usize, Process>,
+    frozen: Vec<usize>,
+    later: Vec<(Instant, Later)>,
+    dice: Dice,
+    start: Instant,
+    next_replica: usize,
+    next_broker: usize,
+    history: History,
+    memory: Memory,
+}
+
+/// Runs a scenario and prints its report; whether everything held.
+pub(crate) fn run(plan: &Plan, options: &Options) -> bool {
+    let name = format!("chaos-{}-{}-{}", plan.name, options.seed, process::id());
+    let place = Place::new(&name);
+    println!(
+        "{}: seed {}, {} events, {} replicas, {} faults, {}, {} protocol",
+        plan.name,
+        options.seed,
+        plan.events,
+        plan.replicas,
+        plan.faults.len(),
+        plan.guarantee,
+        options.protocol
+    );
+    let (brokers, dir) = match (plan.brokers, env::var("SIDELIGHT_TEST_KAFKA")) {
+        (0, Ok(address)) => (address, None),
+        (count, _) => {
+            let (address, dir) = start_brokers(count.max(1), &place);
+            (address, Some(dir))
+        }
+    };
+    let committed = plan.guarantee == "exactly_once";
+    let topics = Topics { brokers: brokers.clone(), name: name.clone(), committed, seed: options.seed };
+    topics.create();
+    let providers = Providers::start(&options.binary, &place, THREAT);
+    let setup = Setup {
+        binary: options.binary.clone(),
+        brokers,
+        name,
+        guarantee: plan.guarantee.to_owned(),
+        protocol: options.protocol.clone(),
+        quota: options.quota,
+    };
+    let mut run = Run {
+        plan,
+        place: &place,
+        topics: &topics,
+        setup,
+        providers: &providers,
+        brokers: dir.clone(),
+        restarted: Vec::new(),
+        replicas: BTreeMap::new(),
+        frozen: Vec::new(),
+        later: Vec::new(),
+        dice: Dice::new(options.seed, 0xd1),
+        start: Instant::now(),
+        next_replica: 0,
+        next_broker: 0,
+        history: History::default(),
+        memory: Memory::default(),
+    };
+    let rows = {
+        run.go();
+        let expect = Expect {
+            once: committed,
+            no_repeats: plan.orderly && plan.brokers == 0,
+            // What a killed replica owed is not yet kept anywhere; the report counts it.
+            late: plan.orderly,
+            calls_a_minute: usize::try_from(options.quota).unwrap(),
+            resident: 1 << 30,
+            private: PRIVATE.map(str::to_owned).to_vec(),
+        };
+        check(&run.history, &expect)
+    };
+    let held = rows.iter().all(|row| row.violations.is_empty());
+    print!("{}", table(&rows));
+    let took = run.start.elapsed().as_secs_f64();
+    println!("{}: {} in {took:.1} s, seed {}", plan.name, if held { "held" } else { "BROKEN" }, options.seed);
+    run.replicas.clear();
+    if let Some(dir) = dir {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/local-kafka/stop.sh");
+        Command::new(script).arg(dir).stdout(Stdio::null()).status().ok();
+        for child in &mut run.restarted {
+            child.wait().ok();
+        }
+    }
+    if held {
+        fs::remove_dir_all(&place.0).ok();
+    } else {
+        println!("{}: logs are in {}", plan.name, place.0.display());
+    }
+    held
+}
+
+impl Run<'_> {
+    fn ms(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_millis()).unwrap()
+    }
+
+    fn add(&mut self) {
+        self.next_replica += 1;
+        self.setup.write(self.place, self.next_replica, self.providers);
+        self.launch(self.next_replica);
+    }
+
+    fn launch(&mut self, replica: usize) {
+        let process = self.setup.start(self.place, replica);
+        self.replicas.insert(replica, process);
+    }
+
+    fn go(&mut self) {
+        for _ in 0..self.plan.replicas {
+            self.add();
+        }
+        let (watch, feeder) = (Watch::start(self.topics, self.start), Feeder::new(self.topics));
+        let mut faults = self.plan.faults.clone().into_iter().peekable();
+        let (mut moved, mut count, mut sampled) = (Instant::now(), 0, Instant::now());
+        while count < self.plan.events {
+            assert!(!INTERRUPTED.load(Relaxed), "interrupted; seed and scenario are above");
+            let now = watch.count();
+            if now > count || self.later.iter().any(|(_, later)| matches!(later, Later::Broker(..))) {
+                moved = Instant::now();
+            }
+            count = now;
+            if moved.elapsed() > STALL {
+                self.history.trouble.push(format!("no event left for {STALL:?}; {count} had"));
+                break;
+            }
+            let to = (count + self.plan.window).min(self.plan.events).min(self.history.sent.len() + 500);
+            while self.history.sent.len() < to {
+                self.history.sent.push(self.ms());
+                feeder.send(self.history.sent.len() - 1);
+            }
+            while let Some((_, fault)) = faults.next_if(|(at, _)| *at <= count) {
+                self.strike(fault, &watch);
+            }
+            self.tend();
+            if sampled.elapsed() > Duration::from_millis(500) {
+                sampled = Instant::now();
+                self.sample();
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        self.drain(watch, &feeder);
+    }
+
+    /// A running replica, by chance.
+    fn victim(&mut self) -> Option<usize> {
+        let running: Vec<usize> = self.replicas.keys().copied().filter(|n| !self.frozen.contains(n)).collect();
+        let place = usize::try_from(self.dice.below(running.len() as u64)).unwrap();
+        running.get(place).copied()
+    }
+
+    fn strike(&mut self, fault: Fault, watch: &Watch) {
+        if let Fault::Brokers(seconds) = fault {
+            self.history.faults.push((self.ms(), format!("{fault:?}")));
+            return self.strike_broker(seconds);
+        }
+        if fault == Fault::Join {
+            self.history.faults.push((self.ms(), format!("{fault:?}")));
+            return self.add();
+        }
+        if fault == Fault::Providers {
+            self.history.faults.push((self.ms(), format!("{fault:?}")));
+            return self.providers.fail("unavailable");
+        }
+        self.providers.fail("");
+        let Some(victim) = self.victim() else { return };
+        if fault == Fault::KillAtCommit {
+            let commits = || watch.commits.lock().unwrap().last().map(|commit: &Commit| commit.committed.clone());
+            let (before, start) = (commits(), Instant::now());
+            while commits() == before && start.elapsed() < Duration::from_secs(1) {
+                thread::sleep(Duration::from_millis(1));
+            }
+            // The next commit is due an interval after this one.
+            thread::sleep(Duration::from_millis(150 + self.dice.below(100)));
+        }
+        self.history.faults.push((self.ms(), format!("{fault:?} replica-{victim}")));
+        let soon = Instant::now() + Duration::from_millis(self.dice.below(1_500));
+        match fault {
+            Fault::Kill | Fault::KillAtCommit => {
+                drop(self.replicas.remove(&victim));
+                self.later.push((soon, Later::Start(victim)));
+            }
+            Fault::Terminate => {
+                self.terminate(victim);
+                self.later.push((soon, Later::Start(victim)));
+            }
+            Fault::Leave => self.terminate(victim),
+            Fault::Freeze => {
+                self.replicas[&victim].signal("STOP");
+                self.frozen.push(victim);
+                self.later.push((Instant::now() + Duration::from_secs(5), Later::Thaw(victim)));
+            }
+            Fault::Join | Fault::Providers | Fault::Brokers(_) => {}
+        }
+    }
+
+    fn terminate(&mut self, replica: usize) {
+        let Some(mut process) = self.replicas.remove(&replica) else { return };
+        self.memory.sample(&format!("replica-{replica}"), &process);
+        process.signal("TERM");
+        match process.wait(Duration::from_secs(45)) {
+            Some(status) if status.success() => {}
+            ended => self.history.trouble.push(format!("replica-{replica} after SIGTERM: {ended:?}")),
+        }
+    }
+
+    /// Kills the next broker; it starts again with the command line that it had.
+    fn strike_broker(&mut self, seconds: u64) {
+        let Some(dir) = self.brokers.clone() else { return };
+        let node = self.next_broker % self.plan.brokers + 1;
+        self.next_broker += 1;
+        let file = dir.join(format!("node-{node}/pid"));
+        let pid = fs::read_to_string(&file).unwrap().trim().to_owned();
+        let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let line: Vec<String> = line
+            .split(|byte| *byte == 0)
+            .filter(|a| !a.is_empty())
+            .map(|a| String::from_utf8_lossy(a).into())
+            .collect();
+        let ours = format!("-Dsidelight.local.kafka={}", dir.display());
+        if !line.contains(&ours) {
+            return self.history.trouble.push(format!("broker {node} is not there"));
+        }
+        Command::new("kill").args(["-KILL", &pid]).status().unwrap();
+        let back = Instant::now() + Duration::from_secs(seconds);
+        self.later.push((back, Later::Broker(node, line, dir.join(format!("node-{node}")))));
+    }
+
+    /// Does what is due, and starts replicas that ended by themselves.
+    fn tend(&mut self) {
+        let now = Instant::now();
+        let (due, later): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.later).into_iter().partition(|(at, _)| *at <= now);
+        self.later = later;
+        for (_, what) in due {
+            match what {
+                Later::Start(replica) => self.launch(replica),
+                Later::Thaw(replica) => {
+                    self.frozen.retain(|frozen| *frozen != replica);
+                    if let Some(process) = self.replicas.get(&replica) {
+                        process.signal("CONT");
+                    }
+                }
+                Later::Broker(node, line, place) => {
+                    let log = File::options().append(true).open(place.join("broker.log")).unwrap();
+                    let mut command = Command::new(&line[0]);
+                    command.args(&line[1..]).current_dir(&place).stdin(Stdio::null()).stderr(Stdio::null()).stdout(log);
+                    let child = command.spawn().unwrap();
+                    fs::write(place.join("pid"), child.id().to_string()).unwrap();
+                    self.history.faults.push((self.ms(), format!("broker {node} is back")));
+                    self.restarted.push(child);
+                }
+            }
+        }
+        let ended: Vec<(usize, _)> =
+            self.replicas.iter_mut().filter_map(|(replica, process)| Some((*replica, process.ended()?))).collect();
+        for (replica, status) in ended {
+            self.replicas.remove(&replica);
+            let text = format!("replica-{replica} ended by itself: {status}");
+            println!("  at {} ms {text}", self.ms());
+            self.history.faults.push((self.ms(), text.clone()));
+            if !self.plan.may_end {
+                self.history.trouble.push(text);
+            }
+            self.later.push((Instant::now() + Duration::from_millis(500), Later::Start(replica)));
+        }
+    }
+
+    fn sample(&self) {
+        for (replica, process) in &self.replicas {
+            self.memory.sample(&format!("replica-{replica}"), process);
+        }
+    }
+
+    /// Everything heals, what is owed comes, the replicas end in order, and the topics are read once more.
+    fn drain(&mut self, watch: Watch, feeder: &Feeder) {
+        feeder.flush();
+        self.providers.fail("");
+        while !self.later.is_empty() {
+            self.tend();
+            thread::sleep(Duration::from_millis(20));
+        }
+        let late = || watch.seen.lock().unwrap().late.len();
+        let (start, mut last, mut quiet) = (Instant::now(), late(), Instant::now());
+        while quiet.elapsed() < Duration::from_secs(2) && start.elapsed() < Duration::from_secs(60) {
+            thread::sleep(Duration::from_millis(50));
+            if late() > last {
+                (last, quiet) = (late(), Instant::now());
+            }
+        }
+        self.sample();
+        let replicas: Vec<usize> = self.replicas.keys().copied().collect();
+        for replica in replicas {
+            self.terminate(replica);
+        }
+        let consumer = written(self.topics);
+        let (committed, ends) = (self.topics.committed(&consumer), self.topics.ends(&consumer, "in"));
+        if committed != ends {
+            self.history.trouble.push(format!("committed at the end {committed:?}, sent {ends:?}"));
+        }
+        let last = read_all(self.topics);
+        let begun = Instant::now();
+        while watch.seen.lock().unwrap().output.len() < last.output.len() && begun.elapsed() < Duration::from_secs(10) {
+            thread::sleep(Duration::from_millis(20));
+        }
+        let (beside, mut commits) = watch.end();
+        if let (Some(committed), Some(output_ends)) = (committed, self.topics.ends(&consumer, "out")) {
+            commits.push(Commit { committed, output_ends });
+        }
+        self.history.input = read_input(self.topics, self.history.sent.len());
+        let of = |(provider, indicator, ms)| Call { provider, indicator, ms };
+        self.history.calls = self.providers.calls().into_iter().map(of).collect();
+        self.history.output = last.output;
+        self.history.late = last.late;
+        self.history.dead_letters = last.dead_letters;
+        self.history.contradictions = last.contradictions;
+        self.history.concurrent = beside.output;
+        self.history.commits = commits;
+        self.history.resident = self.memory.highest();
+        self.look_into_logs();
+    }
+
+    fn look_into_logs(&mut self) {
+        for replica in 1..=self.next_replica {
+            let name = format!("replica-{replica}.log");
+            let text = fs::read(self.place.0.join(&name)).unwrap_or_default();
+            let text = String::from_utf8_lossy(&text);
+            if text.contains(SECRET) {
+                self.history.leaks.push(format!("a key is in {name}"));
+            }
+            if text.contains("panicked") {
+                self.history.trouble.push(format!("a panic is in {name}"));
+            }
+        }
+    }
+}
