@@ -243,11 +243,11 @@ fn assessments(history: &History) -> Row {
 
 /// Commits only grow, and whatever lies below one had left when it was seen.
 fn commits(history: &History) -> Row {
-    // For each input partition the first place of each offset's record in the output.
-    let mut first: Vec<Option<(usize, i64)>> = vec![None; history.input.len()];
-    for output in sorted(&history.output) {
-        if let Some(slot @ None) = first.get_mut(output.number) {
-            *slot = usize::try_from(output.partition).ok().map(|partition| (partition, output.offset));
+    // Where each event stands in the output. One without a key may be repeated on another partition.
+    let mut places: Vec<Vec<(usize, i64)>> = vec![Vec::new(); history.input.len()];
+    for output in &history.output {
+        if let Some(places) = places.get_mut(output.number) {
+            places.push((usize::try_from(output.partition).unwrap_or(usize::MAX), output.offset));
         }
     }
     let mut by_place: BTreeMap<(usize, i64), usize> = BTreeMap::new();
@@ -268,8 +268,8 @@ fn commits(history: &History) -> Row {
             // Each offset is judged at the first commit that covers it.
             for offset in seen[partition]..*committed {
                 let Some(number) = by_place.get(&(partition, offset)) else { continue };
-                let written =
-                    first[*number].is_some_and(|(to, at)| commit.output_ends.get(to).is_some_and(|end| at < *end));
+                let before_end = |(to, at): &(usize, i64)| commit.output_ends.get(*to).is_some_and(|end| at < end);
+                let written = places[*number].iter().any(before_end);
                 if !written {
                     violations
                         .push(format!("partition {partition}: {committed} committed, event {number} had not left"));

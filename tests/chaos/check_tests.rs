@@ -106,3 +106,12 @@ pub(crate) fn at_least_once_may_repeat_after_a_fault() {
     history.faults.clear();
     assert_eq!(broken(&history, &expect), ["-- repeats"]);
 }
+
+/// A record without a key may be repeated on another partition; that it was written once before the commit is enough.
+pub(crate) fn a_repeat_elsewhere_is_no_early_commit() {
+    let expect = Expect { once: false, no_repeats: false, ..expect() };
+    let mut history = right();
+    history.input[1].key = None;
+    both(&mut history, |o| o.push(Output { partition: 0, offset: 20, at: 900, ..output(1) }));
+    assert_eq!(broken(&history, &expect), [""; 0]);
+}

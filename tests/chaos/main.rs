@@ -23,6 +23,7 @@ const CHECKS: &[(&str, fn())] = &[
     ("changed_bytes_are_found", bytes::changed_bytes_are_found),
     ("wrong_histories_are_found", check_tests::wrong_histories_are_found),
     ("at_least_once_may_repeat_after_a_fault", check_tests::at_least_once_may_repeat_after_a_fault),
+    ("a_repeat_elsewhere_is_no_early_commit", check_tests::a_repeat_elsewhere_is_no_early_commit),
 ];
 
 /// A signal ends the run, and with it every process that the run has started.

@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     env,
     fs::{self, File},
+    os::unix::process::ExitStatusExt as _,
     path::PathBuf,
     process::{self, Child, Command, Stdio},
     sync::atomic::{AtomicBool, Ordering::Relaxed},
@@ -117,6 +118,9 @@ pub(crate) fn run(plan: &Plan, options: &Options) -> bool {
     };
     let held = rows.iter().all(|row| row.violations.is_empty());
     print!("{}", table(&rows));
+    if !held {
+        run.history.faults.iter().for_each(|(at, what)| println!("  at {at} ms {what}"));
+    }
     let took = run.start.elapsed().as_secs_f64();
     println!("{}: {} in {took:.1} s, seed {}", plan.name, if held { "held" } else { "BROKEN" }, options.seed);
     run.replicas.clear();
@@ -242,9 +246,10 @@ impl Run<'_> {
     fn terminate(&mut self, replica: usize) {
         let Some(mut process) = self.replicas.remove(&replica) else { return };
         self.memory.sample(&format!("replica-{replica}"), &process);
+        let new = process.is_new();
         process.signal("TERM");
         match process.wait(Duration::from_secs(45)) {
-            Some(status) if status.success() => {}
+            Some(status) if status.success() || (new && status.signal() == Some(15)) => {}
             ended => self.history.trouble.push(format!("replica-{replica} after SIGTERM: {ended:?}")),
         }
     }
@@ -302,7 +307,6 @@ impl Run<'_> {
         for (replica, status) in ended {
             self.replicas.remove(&replica);
             let text = format!("replica-{replica} ended by itself: {status}");
-            println!("  at {} ms {text}", self.ms());
             self.history.faults.push((self.ms(), text.clone()));
             if !self.plan.may_end {
                 self.history.trouble.push(text);

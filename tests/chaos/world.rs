@@ -26,6 +26,10 @@ impl Place {
     pub(crate) fn new(name: &str) -> Self {
         let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
         fs::create_dir_all(&path).unwrap();
+        // Once: a replica that starts may read it at any time.
+        let key = path.join("provider.key");
+        fs::write(&key, SECRET).unwrap();
+        fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
         const GUARD: &str = r#"while kill -0 "$1" 2>/dev/null; do sleep 1; done
             for file in "$2"/*.pid; do
               [ -e "$file" ] || continue
@@ -46,6 +50,7 @@ impl Place {
 pub(crate) struct Process {
     child: Child,
     mark: PathBuf,
+    since: Instant,
 }
 
 impl Process {
@@ -53,13 +58,18 @@ impl Process {
         let child = command.current_dir(place).stdin(Stdio::null()).spawn().unwrap();
         let mark = place.join(format!("{}.pid", child.id()));
         fs::write(&mark, "").unwrap();
-        Self { child, mark }
+        Self { child, mark, since: Instant::now() }
     }
 
     /// Sends a signal by its name.
     pub(crate) fn signal(&self, name: &str) {
         let sent = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status().unwrap();
         assert!(sent.success(), "SIG{name}");
+    }
+
+    /// Whether SIGTERM may still have its default effect, since the program has hardly begun.
+    pub(crate) fn is_new(&self) -> bool {
+        self.since.elapsed() < Duration::from_secs(1)
     }
 
     /// The status with which it ended; `None` while it runs.
@@ -165,8 +175,6 @@ impl Setup {
             "\"session.timeout.ms\" = \"2000\"\n\"heartbeat.interval.ms\" = \"400\""
         };
         let key = place.0.join("provider.key");
-        fs::write(&key, SECRET).unwrap();
-        fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
         let mut text = format!(
             "[kafka]\nbrokers = \"{brokers}\"\ngroup_id = \"{name}\"\ninstance_id = \"replica-{replica}\"\n\
              [kafka.properties]\n{session}\n[input]\ntopics = [\"{name}.in\"]\n\
