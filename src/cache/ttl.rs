@@ -10,11 +10,14 @@ use crate::{
 /// How long after it was given this answer spares its provider another call. `None`: for ever (until the configuration changes).
 pub fn time_to_live(answer: &Answer, config: &Config) -> Option<Duration> {
     match answer {
-        Answer::Verdict(verdict) => Some(match verdict.kind {
-            VerdictKind::Found => config.ttl,
-            VerdictKind::Clean => config.ttl_clean,
-            VerdictKind::NotFound => config.ttl_not_found,
-        }),
+        Answer::Verdict(verdict) => {
+            let configured = match verdict.kind {
+                VerdictKind::Found => config.ttl,
+                VerdictKind::Clean => config.ttl_clean,
+                VerdictKind::NotFound => config.ttl_not_found,
+            };
+            Some(verdict.evidence.max_age.map_or(configured, |most| configured.min(most)))
+        }
         Answer::Failed { reason, .. } => match reason {
             FailReason::Connect
             | FailReason::Timeout

@@ -77,8 +77,6 @@ pub(super) struct Context<'d> {
     suggestions: Vec<String>,
     /// Paths of tables below a section.
     tables: Vec<String>,
-    /// Keys that a later version will have: path and what to say.
-    planned: Vec<(String, &'static str)>,
     masks: Masks,
 }
 
@@ -102,7 +100,6 @@ impl<'d> Context<'d> {
             known: Vec::new(),
             suggestions: Vec::new(),
             tables: Vec::new(),
-            planned: Vec::new(),
             masks: Masks::default(),
         }
     }
@@ -136,10 +133,6 @@ impl<'d> Context<'d> {
 
     pub(super) fn know(&mut self, path: &str) {
         self.known.push(path.to_owned());
-    }
-
-    pub(super) fn plan(&mut self, path: String, why: &'static str) {
-        self.planned.push((path, why));
     }
 
     pub(super) fn mask(&mut self, span: Range<usize>) {
@@ -274,11 +267,6 @@ impl<'d> Context<'d> {
     fn say_unknown(&mut self) {
         for Unknown { table, name, span, siblings } in std::mem::take(&mut self.unknown) {
             let path = if table.is_empty() { name.clone() } else { format!("{table}.{name}") };
-            if let Some((_, why)) = self.planned.iter().find(|(planned, _)| *planned == path) {
-                let message = format!("`{name}` is not supported yet");
-                self.error(At::Span(span), &path, message, Some((*why).to_owned()));
-                continue;
-            }
             let what = if table.is_empty() { "section" } else { "key" };
             let elsewhere = || self.known.iter().find(|known| known.rsplit('.').next() == Some(&name));
             let table_elsewhere = || self.tables.iter().find(|table| table.rsplit('.').next() == Some(&name));
@@ -302,12 +290,6 @@ impl<'d> Context<'d> {
         names.append(&mut self.suggestions);
         let unused: Vec<String> = self.overrides.iter().filter(|o| !o.used).map(|o| o.variable.clone()).collect();
         for variable in unused {
-            if let Some((path, why)) = self.planned.iter().find(|(path, _)| variable_of(path) == variable) {
-                let (path, why) = (path.clone(), (*why).to_owned());
-                let message = format!("`{path}` is not supported yet");
-                self.error(At::Variable(variable), &path, message, Some(why));
-                continue;
-            }
             let help = match nearest(&variable, names.iter().map(String::as_str)) {
                 Some(near) => format!("did you mean {near}?"),
                 None => {

@@ -8,7 +8,7 @@ use super::{
     context::Context,
     diagnostic::{ConfigErrors, Diagnostic, Place, Severity},
     environment::{Environment, FixedEnvironment},
-    providers, sections,
+    providers, routing, sections,
     source::Source,
 };
 use crate::{
@@ -17,7 +17,7 @@ use crate::{
 
 /// The largest configuration file.
 const MOST_BYTES: u64 = 1 << 20;
-const SECTIONS: [&str; 13] = [
+const SECTIONS: [&str; 14] = [
     "kafka",
     "input",
     "output",
@@ -28,6 +28,7 @@ const SECTIONS: [&str; 13] = [
     "gate",
     "enrich",
     "providers",
+    "routing",
     "score",
     "admin",
     "log",
@@ -126,7 +127,8 @@ fn read_all(context: &mut Context<'_>) -> Config {
     let extract = sections::extract(context);
     let gate = sections::gate(context);
     let enrich = sections::enrich(context);
-    let providers = providers::read(context);
+    let mut providers = providers::read(context);
+    routing::read(context, &mut providers);
     let weights = providers.iter().filter_map(|(id, provider)| Some((*id, provider.weight?))).collect();
     let score = sections::score(context, weights);
     let admin = sections::admin(context);

@@ -9,8 +9,8 @@
 //! - A key that is not known is an error, so a typing mistake cannot change a setting silently.
 //! - Secrets come from the environment, a file or a systemd credential, never from the file itself; what a report
 //!   shows of the file has everything masked that could be one.
-//! - Each section is read by one function in `sections` with one line per key. A new provider is one row in
-//!   `providers::PROVIDERS`.
+//! - Each section is read by one function in `sections` with one line per key. The tables of providers follow from
+//!   `provider::KNOWN`.
 //! - The values are the `Config` types of the modules; no other module imports this one, except the shell.
 
 mod address;
@@ -24,6 +24,7 @@ mod network;
 mod parse;
 mod properties;
 mod providers;
+mod routing;
 mod secret;
 mod section;
 mod sections;

@@ -1,8 +1,8 @@
-//! The tables of the providers: all have the same keys, and each has defaults of its own.
-//!
-//! A new provider is one row in [`PROVIDERS`].
+//! The tables of the providers: all have the same keys, and each has defaults of its own, which the provider's specification holds.
 
 use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
 
 use super::{
     address,
@@ -17,42 +17,18 @@ use crate::{
     budget::{Pace, Quota},
     gate::Tlp,
     model::ProviderId,
-    provider,
+    provider::{self, KNOWN, KeyUse, Spec},
+    score,
 };
-
-/// What is special about one provider's table.
-struct Row {
-    id: ProviderId,
-    base_url: &'static str,
-    quota: &'static str,
-    /// Points of its term in the base formulas.
-    weight: f64,
-}
-
-const PROVIDERS: [Row; 2] = [
-    Row {
-        id: ProviderId("virustotal"),
-        base_url: "https://www.virustotal.com",
-        quota: "4/min, 500/day, 15500/month",
-        weight: 60.0,
-    },
-    Row { id: ProviderId("abuseipdb"), base_url: "https://api.abuseipdb.com", quota: "1000/day", weight: 40.0 },
-];
-
-/// Providers of a later version.
-const PLANNED: [&str; 6] = ["shodan", "misp", "passivetotal", "urlscan", "safebrowsing", "malwarebazaar"];
 
 /// Names of the providers that can be configured.
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
-    PROVIDERS.iter().map(|row| row.id.as_str())
+    KNOWN.iter().map(|spec| spec.id.as_str())
 }
 
 /// Reads `[providers]`: a provider is on when its table, or an override in it, is there.
 pub(super) fn read(context: &mut Context<'_>) -> Vec<(ProviderId, provider::Config)> {
     let mut section = Section::open(context, "providers");
-    for name in PLANNED {
-        section.later(name, "this version asks virustotal and abuseipdb");
-    }
     for name in names() {
         section.ask(name);
         section.context.know_table(format!("providers.{name}"));
@@ -60,13 +36,13 @@ pub(super) fn read(context: &mut Context<'_>) -> Vec<(ProviderId, provider::Conf
     section.finish();
     let mut configured = Vec::new();
     let mut any = false;
-    for row in &PROVIDERS {
-        let path = format!("providers.{}", row.id);
+    for spec in KNOWN {
+        let path = format!("providers.{}", spec.id);
         let found = context.table(&path);
         any |= matches!(found, Found::Other);
         if matches!(found, Found::Table(..)) || context.overrides_under(&path) {
             any = true;
-            configured.extend(read_one(context, row, &path).map(|config| (row.id, config)));
+            configured.extend(read_one(context, spec, &path).map(|config| (spec.id, config)));
         }
     }
     if !any {
@@ -78,35 +54,60 @@ pub(super) fn read(context: &mut Context<'_>) -> Vec<(ProviderId, provider::Conf
 }
 
 /// `None` after an error was pushed.
-fn read_one(context: &mut Context<'_>, row: &Row, path: &str) -> Option<provider::Config> {
+fn read_one(context: &mut Context<'_>, spec: &Spec, path: &str) -> Option<provider::Config> {
     const PACES: &[(&str, Pace)] = &[("even", Pace::Even), ("asap", Pace::Asap)];
     let mut section = Section::open(context, path);
-    let key = secret::read(&mut section, "api_key");
-    if !key.is_set() {
-        section.missing("api_key", "api_key = { env = \"NAME\" }");
-    }
-    let base_url = section.read("base_url", row.base_url.to_owned(), address::base_url);
+    let api_key = key(&mut section, spec.key);
+    let base_url = if spec.base_url.is_empty() {
+        section.required("base_url", String::new(), "base_url = \"https://misp.example.org\"", address::base_url)
+    } else {
+        section.read("base_url", spec.base_url.to_owned(), address::base_url)
+    };
     let quota = from_str::<Quota>("a quota", "\"4/min, 500/day, 15500/month\"");
-    let quota = section.read("quota", row.quota.parse().ok(), |raw| quota(raw).map(Some));
+    let quota = section.read("quota", spec.quota.parse().ok(), |raw| quota(raw).map(Some));
     let pace = section.read("pace", None, |raw| choice(PACES, &[])(raw).map(Some));
     let timeout =
         section.read("timeout", Duration::from_secs(10), duration(Duration::from_millis(1)..=Duration::from_secs(300)));
     let max_in_flight = section.read("max_in_flight", 8, integer(1..=1_000));
-    let weight = section.read("weight", row.weight, number(0.0..=100.0));
+    let points = score::default_weight(spec.id);
+    let weight = section.read("weight", points, number(0.0..=100.0));
     let max_tlp = section.read("max_tlp", Tlp::Green, choice(TLP, &[]));
     let network = network::read(&mut section, &base_url);
     section.finish();
     Some(provider::Config {
-        api_key: key.value?,
+        api_key: api_key?,
         base_url: base_url.value,
+        kinds: spec.routed.to_vec(),
         quota: quota.value?,
         pace: pace.value,
         timeout: timeout.value,
         max_in_flight: max_in_flight.value,
-        weight: Some(weight.value).filter(|weight| *weight != row.weight),
+        weight: Some(weight.value).filter(|weight| *weight != points),
         max_tlp: max_tlp.value,
         network,
     })
+}
+
+/// The key as the service uses it; `None` after an error was pushed.
+fn key(section: &mut Section<'_, '_>, use_: KeyUse) -> Option<Option<SecretString>> {
+    if use_ == KeyUse::Unused {
+        return Some(None);
+    }
+    let key = secret::read(section, "api_key");
+    if !key.is_set() {
+        if use_ == KeyUse::Optional {
+            return Some(None);
+        }
+        section.missing("api_key", "api_key = { env = \"NAME\" }");
+    }
+    let secret = key.value?;
+    if use_ == KeyUse::Pair && !secret.expose_secret().contains(':') {
+        let (at, path) = (section.at(), section.path_of("api_key"));
+        let help = "the secret is `user:key`, both parts in one text with a colon between them";
+        section.context.error(at, &path, "the key of this service has two parts", Some(help.to_owned()));
+        return None;
+    }
+    Some(Some(secret))
 }
 
 #[cfg(test)]
@@ -116,10 +117,11 @@ mod tests {
 
     #[test]
     fn defaults_can_be_used() {
-        for row in &PROVIDERS {
-            assert!(row.quota.parse::<Quota>().is_ok(), "{}", row.id);
-            assert_eq!(address::base_url(Raw::Text(row.base_url)).as_deref(), Ok(row.base_url));
-            assert!(!PLANNED.contains(&row.id.as_str()), "{}", row.id);
+        for spec in KNOWN {
+            assert!(spec.quota.parse::<Quota>().is_ok(), "{}", spec.id);
+            assert!(spec.routed.iter().all(|kind| spec.kinds.contains(kind)), "{}", spec.id);
+            let base = address::base_url(Raw::Text(spec.base_url));
+            assert!(spec.base_url.is_empty() || base.as_deref() == Ok(spec.base_url), "{}", spec.id);
         }
     }
 }

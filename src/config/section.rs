@@ -134,12 +134,6 @@ impl<'c, 'd> Section<'c, 'd> {
         self.context.absent(at, &path, format!("`{path}` is missing"), Some(help));
     }
 
-    /// A key of a later version.
-    pub(super) fn later(&mut self, key: &str, why: &'static str) {
-        let path = self.path_of(key);
-        self.context.plan(path, why);
-    }
-
     /// Reports the keys that nobody asked for.
     pub(super) fn finish(self) {
         for (key, _) in self.table.into_iter().flatten() {

@@ -1,6 +1,6 @@
 //! What a provider says on an indicator, in one shape for all providers.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 /// The name of a provider: `virustotal`, `abuseipdb` …
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -81,6 +81,8 @@ pub struct Evidence {
     pub sightings: Option<u64>,
     /// How many detection engines flag it.
     pub scanner_stats: Option<u64>,
+    /// How long the provider allows the answer to be kept, where it says so: the time to live is not longer.
+    pub max_age: Option<Duration>,
 }
 
 /// A value of an annotation field.

@@ -4,16 +4,18 @@
 //! not_found: an address that nobody knows has a score of zero. A whitelisted network (resolvers, crawlers) can have
 //! thousands of reports that mean nothing, so it puts a ceiling on the score. Every answer carries rate headers.
 
-use std::{net::IpAddr, sync::Arc};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, de::IgnoredAny};
 
 use crate::{
-    model::{Evidence, Fact, FailReason, Indicator, IndicatorKind, ProviderId, SharedClock, Verdict, VerdictKind},
+    model::{Evidence, Fact, FailReason, Indicator, IndicatorKind, ProviderId, SharedClock, VerdictKind},
     provider::{
-        BoxFuture, BuildError, Config, Feedback, LookupError, Provider, Spec,
-        http::{Client, Reply},
+        BuildError, Config, KeyUse, LookupError, Provider, Spec,
+        http::Reply,
+        request::{Auth, Request, Wire},
+        service::{Reading, Service, malformed},
         text,
     },
 };
@@ -26,7 +28,10 @@ pub(crate) const SPEC: Spec = Spec {
     id: ID,
     base_url: "https://api.abuseipdb.com",
     quota: "1000/day",
+    key: KeyUse::Required,
     kinds: &[IndicatorKind::Ipv4, IndicatorKind::Ipv6],
+    routed: &[IndicatorKind::Ipv4, IndicatorKind::Ipv6],
+    wire: Wire::json(Auth::Header("key")),
     build,
 };
 
@@ -36,42 +41,19 @@ const MAX_AGE_DAYS: &str = "90";
 const CEILING: u8 = 39;
 
 fn build(config: &Config, clock: SharedClock) -> Result<Arc<dyn Provider>, BuildError> {
-    Ok(Arc::new(AbuseIpDb { client: Client::new(ID, "key", config, clock)? }))
+    Ok(Arc::new(Service::new(&SPEC, config, clock, request, read)?))
 }
 
-#[derive(Debug)]
-struct AbuseIpDb {
-    client: Client,
+fn request(indicator: &Indicator) -> Option<Request<'_>> {
+    let check = Request::get("/api/v2/check").query("ipAddress", &*indicator.value);
+    indicator.kind.is_ip().then(|| check.query("maxAgeInDays", MAX_AGE_DAYS))
 }
 
-impl Provider for AbuseIpDb {
-    fn id(&self) -> ProviderId {
-        ID
-    }
-
-    fn supports(&self, kind: IndicatorKind) -> bool {
-        SPEC.kinds.contains(&kind)
-    }
-
-    fn lookup<'a>(&'a self, indicator: &'a Indicator) -> BoxFuture<'a, Result<Verdict, LookupError>> {
-        Box::pin(async move {
-            if !indicator.kind.is_ip() || indicator.value.parse::<IpAddr>().is_err() {
-                return Err(LookupError::failed(FailReason::Rejected, "not an address"));
-            }
-            let query = [("ipAddress", &*indicator.value), ("maxAgeInDays", MAX_AGE_DAYS)];
-            match self.client.get("/api/v2/check", None, &query).await? {
-                Reply::Body(body) => {
-                    let (kind, evidence) = report(indicator, &body)?;
-                    Ok(Verdict { kind, evidence, answered_at: self.client.now_ms() })
-                }
-                // The service answers for every address: a 404 is a wrong base URL.
-                Reply::NotFound(_) => Err(LookupError::failed(FailReason::Rejected, "status 404")),
-            }
-        })
-    }
-
-    fn feedback(&self) -> Option<Feedback> {
-        self.client.feedback()
+fn read(indicator: &Indicator, reply: &Reply) -> Reading {
+    match reply {
+        Reply::Body(body) => report(indicator, body),
+        // The service answers for every address: a 404 is a wrong base URL.
+        Reply::NotFound(_) => Err(LookupError::failed(FailReason::Rejected, "status 404")),
     }
 }
 
@@ -95,12 +77,8 @@ struct Check {
     last_reported_at: Option<String>,
 }
 
-fn malformed(detail: &str) -> LookupError {
-    LookupError::failed(FailReason::Malformed, detail)
-}
-
-fn report(indicator: &Indicator, body: &[u8]) -> Result<(VerdictKind, Evidence), LookupError> {
-    let envelope: Envelope = serde_json::from_slice(body).map_err(|error| malformed(&text::json_error(&error)))?;
+fn report(indicator: &Indicator, body: &[u8]) -> Reading {
+    let envelope: Envelope = serde_json::from_slice(body).map_err(|error| malformed(text::json_error(&error)))?;
     if envelope.errors.is_some_and(|errors| !errors.is_empty()) {
         return Err(malformed("an error under status 200"));
     }
@@ -125,6 +103,7 @@ fn report(indicator: &Indicator, body: &[u8]) -> Result<(VerdictKind, Evidence),
             .and_then(|at| Some(at.parse::<Timestamp>().ok()?.as_millisecond())),
         sightings: Some(u64::from(reports)),
         scanner_stats: None,
+        max_age: None,
     };
     Ok((if found { VerdictKind::Found } else { VerdictKind::Clean }, evidence))
 }

@@ -7,16 +7,19 @@ use secrecy::SecretString;
 use crate::{
     budget::{Pace, Quota},
     gate::Tlp,
+    model::IndicatorKind,
     provider::Network,
 };
 
 /// One provider's configuration.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The key; `Debug` redacts it.
-    pub api_key: SecretString,
+    /// The key, where the service takes one; `Debug` redacts it.
+    pub api_key: Option<SecretString>,
     /// Scheme, host, port and optional path prefix, without a trailing slash.
     pub base_url: String,
+    /// The kinds that it is asked about, of those that the service knows.
+    pub kinds: Vec<IndicatorKind>,
     /// What may be spent.
     pub quota: Quota,
     /// How long windows are spent; `None`: even for windows of an hour and longer.

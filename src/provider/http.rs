@@ -1,30 +1,35 @@
 //! The one HTTP client of all providers; with `transport`, which makes its connections, the only file that names `reqwest`.
 //!
-//! Rules: GET only; https unless the host is loopback; certificates verified; no redirect followed; proxies of the
-//! environment ignored; the answer must be JSON by its content type; at most [`MAX_BODY`] bytes are read and at most
+//! Rules: https unless the host is loopback; certificates verified; no redirect followed; proxies of the
+//! environment ignored; the answer must be JSON by its content type (but for services of which another is known); at most [`MAX_BODY`] bytes are read and at most
 //! [`MAX_DECODED`] unpacked, nested at most 64 deep; connecting, the first byte and the whole call each have a time limit. The key travels in a
-//! header that is marked sensitive and never appears in an error or in `Debug`. A part of a path or query is
+//! header that is marked sensitive, or in the query where the service knows no other way, and never appears in an error or in `Debug`. A part of a path or query is
 //! percent-encoded, so that an indicator can change neither the host nor the path.
 //!
-//! Guarantee: [`Client::get`] returns a body only for a complete 200 or 404 answer; all else is a [`LookupError`].
+//! Guarantee: [`Client::send`] returns a body only for a complete 200 or 404 answer; all else is a [`LookupError`].
 
-use std::{error::Error as _, fmt, sync::Arc, time::Duration};
+use std::{borrow::Cow, error::Error as _, fmt, sync::Arc, time::Duration};
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use parking_lot::Mutex;
 use reqwest::{
     Response, StatusCode, Url,
-    header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER},
+    header::{
+        ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
+    },
 };
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::timeout;
 
 use crate::{
-    model::{FailReason, ProviderId, SharedClock},
+    model::{FailReason, IndicatorKind, SharedClock},
     provider::{
-        BuildError, Config, Feedback, LookupError,
+        BuildError, Config, Feedback, LookupError, Spec,
         depth::{MAX_DEPTH, is_deeper},
         gzip::{GunzipError, gunzip},
         reach::SystemNames,
+        registry::KeyUse,
+        request::{Auth, Content, Payload, Request, Wire},
         retry_after, text, transport,
     },
 };
@@ -51,57 +56,67 @@ pub(crate) enum Reply {
 pub(crate) struct Client {
     http: reqwest::Client,
     base: String,
-    key_name: HeaderName,
-    key: HeaderValue,
+    wire: Wire,
+    kinds: Vec<IndicatorKind>,
+    credential: Credential,
     timeout: Duration,
     clock: SharedClock,
     feedback: Mutex<Option<Feedback>>,
 }
 
+/// The key in the form in which it is sent.
+enum Credential {
+    Nothing,
+    Header(HeaderName, HeaderValue),
+    Query(&'static str, SecretString),
+}
+
 impl Client {
-    /// A client that sends the key in the header `key_name`.
+    /// A client that speaks to the service as its specification says.
     ///
     /// # Errors
     ///
-    /// [`BuildError`] when the base URL breaks the rules, the key cannot be a header value, or TLS cannot be set up.
-    pub(crate) fn new(
-        provider: ProviderId,
-        key_name: &'static str,
-        config: &Config,
-        clock: SharedClock,
-    ) -> Result<Self, BuildError> {
+    /// [`BuildError`] when the base URL breaks the rules, the key is missing or cannot be sent, or TLS cannot be set up.
+    pub(crate) fn new(spec: &Spec, config: &Config, clock: SharedClock) -> Result<Self, BuildError> {
+        let provider = spec.id;
         let network = &config.network;
         let judged = transport::check_base(&config.base_url, network.internal);
         let (base, reach) = judged.map_err(|why| BuildError::BaseUrl { provider, why })?;
-        let key = sensitive(&config.api_key).ok_or(BuildError::Key { provider })?;
+        let credential = credential(spec, config.api_key.as_ref()).ok_or(BuildError::Key { provider })?;
         let http = transport::client(&base, reach, config, Arc::new(SystemNames))
             .map_err(|error| BuildError::Client { provider, detail: root_cause(&error) })?;
         Ok(Self {
             http,
             base: base.as_str().trim_end_matches('/').to_owned(),
-            key_name: HeaderName::from_static(key_name),
-            key,
+            wire: spec.wire,
+            kinds: config.kinds.clone(),
+            credential,
             timeout: config.timeout,
             clock,
             feedback: Mutex::new(None),
         })
     }
 
-    /// Asks for `path` (fixed text with slashes) followed by `segment` and `query`, each encoded.
+    /// Sends a request, once.
     ///
     /// # Errors
     ///
-    /// Everything but a complete 200 or 404 with JSON.
-    pub(crate) async fn get(
-        &self,
-        path: &'static str,
-        segment: Option<&str>,
-        query: &[(&'static str, &str)],
-    ) -> Result<Reply, LookupError> {
-        let url = self.url(path, segment, query)?;
-        timeout(self.timeout, self.exchange(url)).await.unwrap_or_else(|_| {
+    /// Everything but a complete 200 or 404 in the form that the service answers in.
+    pub(crate) async fn send(&self, request: Request<'_>) -> Result<Reply, LookupError> {
+        let url = self.url(&request)?;
+        timeout(self.timeout, self.exchange(url, request.payload)).await.unwrap_or_else(|_| {
             Err(LookupError::failed(FailReason::Timeout, format!("no complete answer within {:?}", self.timeout)))
         })
+    }
+
+    /// Whether the configuration routes indicators of this kind here.
+    pub(crate) fn is_routed(&self, kind: IndicatorKind) -> bool {
+        self.kinds.contains(&kind)
+    }
+
+    /// Scheme, host, port and prefix, without a slash at the end.
+    pub(crate) fn base(&self) -> &str {
+        &self.base
     }
 
     /// What the last answer's headers said on the quota.
@@ -114,33 +129,42 @@ impl Client {
         self.clock.wall_ms()
     }
 
-    fn url(&self, path: &str, segment: Option<&str>, query: &[(&'static str, &str)]) -> Result<Url, LookupError> {
-        let mut url = format!("{}{path}", self.base);
-        if let Some(segment) = segment {
+    fn url(&self, request: &Request<'_>) -> Result<Url, LookupError> {
+        let mut url = format!("{}{}", self.base, request.path);
+        if let Some(segment) = &request.segment {
             // Dots are not encodable: a parser would resolve these two, encoded or not.
-            if matches!(segment, "" | "." | "..") {
+            if matches!(&**segment, "" | "." | "..") {
                 return Err(LookupError::failed(FailReason::Rejected, "indicator cannot be part of a path"));
             }
             url.push('/');
-            encode(segment, &mut url);
+            text::encode(segment, &mut url);
         }
-        for (index, (name, value)) in query.iter().enumerate() {
+        let query = request.query.iter().map(|(name, value)| (*name, &**value));
+        let key = match &self.credential {
+            Credential::Query(name, key) => Some((*name, key.expose_secret())),
+            Credential::Header(..) | Credential::Nothing => None,
+        };
+        for (index, (name, value)) in query.chain(key).enumerate() {
             url.push(if index == 0 { '?' } else { '&' });
-            url.push_str(name);
-            url.push('=');
-            encode(value, &mut url);
+            pair(name, value, &mut url);
         }
         Url::parse(&url).map_err(|_| LookupError::failed(FailReason::Rejected, "indicator cannot be part of a URL"))
     }
 
-    async fn exchange(&self, url: Url) -> Result<Reply, LookupError> {
-        let request = self
-            .http
-            .get(url)
-            .header(self.key_name.clone(), self.key.clone())
-            .header(ACCEPT, "application/json")
-            .header(ACCEPT_ENCODING, "gzip")
-            .send();
+    async fn exchange(&self, url: Url, payload: Payload<'_>) -> Result<Reply, LookupError> {
+        let request = match payload {
+            Payload::Nothing => self.http.get(url),
+            Payload::Json(body) => self.http.post(url).header(CONTENT_TYPE, "application/json").body(body),
+            Payload::Form(fields) => {
+                let body = form(&fields);
+                self.http.post(url).header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(body)
+            }
+        };
+        let request = match &self.credential {
+            Credential::Header(name, value) => request.header(name.clone(), value.clone()),
+            Credential::Query(..) | Credential::Nothing => request,
+        };
+        let request = request.header(ACCEPT, "application/json").header(ACCEPT_ENCODING, "gzip").send();
         let first_byte = self.timeout.mul_f64(0.8);
         let response = match timeout(first_byte, request).await {
             Ok(sent) => sent.map_err(|error| broken(&error))?,
@@ -151,19 +175,34 @@ impl Client {
         self.note_feedback(&response);
         let status = response.status();
         match status {
-            StatusCode::OK => Ok(Reply::Body(json_body(response).await?)),
-            StatusCode::NOT_FOUND => Ok(Reply::NotFound(json_body(response).await?)),
-            StatusCode::TOO_MANY_REQUESTS => {
-                let header = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
-                let retry_after = header.and_then(|value| retry_after::parse(value, self.clock.wall_ms()));
-                Err(LookupError::Throttled { retry_after })
+            StatusCode::OK => Ok(Reply::Body(body_of(response, self.wire.content).await?)),
+            StatusCode::NOT_FOUND if !is_json(&response) => {
+                let judged = (self.wire.judge)(404, None);
+                Err(judged.unwrap_or_else(|| LookupError::failed(FailReason::Malformed, "status 404, not json")))
             }
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(refusal(FailReason::Unauthorized, response).await),
-            _ if status.is_client_error() => Err(refusal(FailReason::Rejected, response).await),
-            _ if status.is_server_error() => Err(refusal(FailReason::Unavailable, response).await),
+            StatusCode::NOT_FOUND => Ok(Reply::NotFound(body_of(response, Content::Json).await?)),
+            StatusCode::TOO_MANY_REQUESTS => {
+                Err(LookupError::Throttled { retry_after: pause(response.headers(), self.clock.wall_ms()) })
+            }
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                Err(self.refusal(FailReason::Unauthorized, response).await)
+            }
+            _ if status.is_client_error() => Err(self.refusal(FailReason::Rejected, response).await),
+            _ if status.is_server_error() => Err(self.refusal(FailReason::Unavailable, response).await),
             // Redirects are not followed: the key would go to a host that nobody configured.
             _ => Err(LookupError::failed(FailReason::Malformed, format!("unexpected status {}", status.as_u16()))),
         }
+    }
+
+    /// An error status: what the service says with it, else its reason, with the error's name where the body gives one in time.
+    async fn refusal(&self, reason: FailReason, response: Response) -> LookupError {
+        let status = response.status().as_u16();
+        let body = error_body(response).await;
+        if let Some(judged) = (self.wire.judge)(status, body.as_deref()) {
+            return judged;
+        }
+        let name = body.as_deref().and_then(error_name).map_or_else(String::new, |name| format!(", {name}"));
+        LookupError::failed(reason, format!("status {status}{name}"))
     }
 
     fn note_feedback(&self, response: &Response) {
@@ -183,30 +222,58 @@ impl fmt::Debug for Client {
     }
 }
 
-fn sensitive(key: &SecretString) -> Option<HeaderValue> {
-    let key = key.expose_secret();
-    let mut value = HeaderValue::from_str(key).ok().filter(|_| !key.trim().is_empty())?;
-    value.set_sensitive(true);
-    Some(value)
-}
-
-/// Percent-encodes everything but RFC 3986's unreserved characters and the colon, which has no meaning after the host
-/// and without which IPv6 addresses stay readable.
-fn encode(text: &str, into: &mut String) {
-    use fmt::Write as _;
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b':') {
-            into.push(char::from(byte));
-        } else if write!(into, "%{byte:02X}").is_err() {
-            // Writing to a string cannot fail.
-            return;
+/// `None` where a key is missing or cannot be sent.
+fn credential(spec: &Spec, key: Option<&SecretString>) -> Option<Credential> {
+    let Some(key) = key.filter(|_| spec.key != KeyUse::Unused) else {
+        return matches!(spec.key, KeyUse::Unused | KeyUse::Optional).then_some(Credential::Nothing);
+    };
+    let text = key.expose_secret();
+    let plain = sensitive(text)?;
+    match spec.wire.auth {
+        Auth::Header(name) => Some(Credential::Header(HeaderName::from_static(name), plain)),
+        Auth::Query(name) => Some(Credential::Query(name, key.clone())),
+        Auth::Basic => {
+            let value = sensitive(&format!("Basic {}", STANDARD.encode(text)))?;
+            text.contains(':').then_some(Credential::Header(AUTHORIZATION, value))
         }
     }
 }
 
-async fn json_body(response: Response) -> Result<Vec<u8>, LookupError> {
+fn sensitive(text: &str) -> Option<HeaderValue> {
+    let mut value = HeaderValue::from_str(text).ok().filter(|_| !text.trim().is_empty())?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+fn pair(name: &str, value: &str, into: &mut String) {
+    into.push_str(name);
+    into.push('=');
+    text::encode(value, into);
+}
+
+fn form(fields: &[(&'static str, Cow<'_, str>)]) -> String {
+    let mut body = String::new();
+    for (index, (name, value)) in fields.iter().enumerate() {
+        if index > 0 {
+            body.push('&');
+        }
+        pair(name, value, &mut body);
+    }
+    body
+}
+
+/// How long a refusal asks to wait: `Retry-After`, or its relatives that count in seconds.
+fn pause(headers: &HeaderMap, wall_ms: i64) -> Option<Duration> {
+    ["retry-after", "x-rate-limit-reset-after", "x-rate-limit-reset"].into_iter().find_map(|name| {
+        let value = headers.get(name)?.to_str().ok()?;
+        retry_after::parse(value, wall_ms)
+    })
+}
+
+async fn body_of(response: Response, content: Content) -> Result<Vec<u8>, LookupError> {
     let status = response.status().as_u16();
-    if !is_json(&response) {
+    let acceptable = is_json(&response) || (content == Content::Lines && is_text(&response));
+    if !acceptable {
         return Err(LookupError::failed(
             FailReason::Malformed,
             format!("status {status}, not json by its content type"),
@@ -231,9 +298,17 @@ async fn json_body(response: Response) -> Result<Vec<u8>, LookupError> {
     Ok(body)
 }
 
-fn is_json(response: &Response) -> bool {
+fn essence(response: &Response) -> String {
     let value = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let essence = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+}
+
+fn is_text(response: &Response) -> bool {
+    matches!(&*essence(response), "text/html" | "text/plain" | "application/x-ndjson" | "application/jsonlines")
+}
+
+fn is_json(response: &Response) -> bool {
+    let essence = essence(response);
     essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
 }
 
@@ -265,17 +340,12 @@ fn too_large(cap: usize, what: &str) -> LookupError {
     LookupError::failed(FailReason::TooLarge, format!("{what}body over {cap} bytes"))
 }
 
-/// An error status, with the error's name where the body is JSON and gives one in time.
-async fn refusal(reason: FailReason, response: Response) -> LookupError {
-    let mut detail = format!("status {}", response.status().as_u16());
-    if is_json(&response)
-        && is_packed(&response) == Ok(false)
-        && let Ok(Ok(body)) = timeout(MAX_ERROR_WAIT, read(response, MAX_ERROR_BODY)).await
-        && let Some(name) = error_name(&body)
-    {
-        detail = format!("{detail}, {name}");
+/// The body of an error status, where it is JSON and comes in time.
+async fn error_body(response: Response) -> Option<Vec<u8>> {
+    if !is_json(&response) || is_packed(&response) != Ok(false) {
+        return None;
     }
-    LookupError::Failed { reason, detail }
+    timeout(MAX_ERROR_WAIT, read(response, MAX_ERROR_BODY)).await.ok()?.ok()
 }
 
 fn error_name(body: &[u8]) -> Option<String> {
@@ -302,16 +372,4 @@ fn root_cause(error: &reqwest::Error) -> String {
         cause = deeper;
     }
     text::clean(&cause.to_string()).map_or_else(|| "request failed".to_owned(), String::from)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn encoding_leaves_nothing_that_a_path_or_query_gives_meaning_to() {
-        let mut encoded = String::new();
-        encode("../a?b#c%2e\\d\t:é", &mut encoded);
-        assert_eq!(encoded, "..%2Fa%3Fb%23c%252e%5Cd%09:%C3%A9");
-    }
 }

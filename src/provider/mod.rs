@@ -8,36 +8,51 @@
 //!
 //! One file, three lines and the provider's fixtures:
 //!
-//! 1. the file `src/provider/<name>.rs` with `ID`, `SPEC` and a type that implements [`Provider`] over `http::Client`;
+//! 1. the file `src/provider/<name>.rs` with `ID`, `SPEC` and, for a service that is asked about one indicator by one request, the two
+//!    functions of a [`service::Service`]: the request, and what its answer means;
 //! 2. here: `mod <name>;` and `pub use <name>::ID as <NAME>;`;
-//! 3. in `registry.rs`: `<name>::SPEC` in [`KNOWN`];
-//! 4. in `config/providers.rs`: one row, so that its table may stand in a configuration; where it carries a term of the score, also its
-//!    row in `score/formula.rs`.
+//! 3. in `registry.rs`: `<name>::SPEC` in [`KNOWN`]. The configuration, its check and the command line follow from it.
 //!
-//! The contract suite (`tests/it/provider_contract.rs`) walks [`KNOWN`] and fails until the new provider's bodies are in
-//! its table.
+//! A term of the base formulas, or a floor, is a row in `score/formula.rs`. The contract suite (`tests/it/provider_contract.rs`)
+//! walks [`KNOWN`] and fails until the new provider's bodies are in its table.
 
+mod abusech;
 mod abuseipdb;
 mod breaker;
 mod config;
 mod depth;
 mod gzip;
 mod http;
+mod malwarebazaar;
+mod misp;
+mod passivetotal;
 mod probe;
 mod reach;
 mod registry;
+mod request;
 mod retry_after;
+mod safebrowsing;
+mod service;
+mod shodan;
 mod text;
+mod time;
 mod transport;
+mod urlscan;
 mod virustotal;
 
 pub use abuseipdb::ID as ABUSEIPDB;
 pub use breaker::{Breaker, BreakerState, Chance, Effect, Open};
 pub use config::Config;
 pub use http::{MAX_BODY, MAX_DECODED};
+pub use malwarebazaar::ID as MALWAREBAZAAR;
+pub use misp::ID as MISP;
+pub use passivetotal::ID as PASSIVETOTAL;
 pub use probe::Limit;
-pub use registry::{Build, BuildError, KNOWN, Spec, build, spec};
+pub use registry::{Build, BuildError, KNOWN, KeyUse, Spec, build, spec};
+pub use safebrowsing::ID as SAFEBROWSING;
+pub use shodan::ID as SHODAN;
 pub use transport::{Network, check_base_url};
+pub use urlscan::ID as URLSCAN;
 pub use virustotal::ID as VIRUSTOTAL;
 
 use std::{future::Future, pin::Pin, time::Duration};

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use crate::{
     model::{IndicatorKind, ProviderId, SharedClock},
-    provider::{Config, Provider, abuseipdb, virustotal},
+    provider::{
+        Config, Provider, abuseipdb, malwarebazaar, misp, passivetotal, request::Wire, safebrowsing, shodan, urlscan,
+        virustotal,
+    },
 };
 
 /// Makes a provider of its configuration.
@@ -19,14 +22,42 @@ pub struct Spec {
     pub base_url: &'static str,
     /// Default of `quota`: what the service gives to a free key.
     pub quota: &'static str,
-    /// The kinds for which it is responsible.
+    /// What `api_key` is to it.
+    pub key: KeyUse,
+    /// The kinds that the service can be asked about.
     pub kinds: &'static [IndicatorKind],
+    /// Those of them that it is asked about unless `[routing]` says otherwise.
+    pub routed: &'static [IndicatorKind],
+    /// How it is spoken to.
+    pub(crate) wire: Wire,
     /// Makes it.
     pub build: Build,
 }
 
+/// What a service does with a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyUse {
+    /// It answers only with one.
+    Required,
+    /// It answers only with one, which is `user:password`.
+    Pair,
+    /// It gives more to those who have one.
+    Optional,
+    /// It has none.
+    Unused,
+}
+
 /// Every provider, in the order of annotations.
-pub const KNOWN: &[Spec] = &[virustotal::SPEC, abuseipdb::SPEC];
+pub const KNOWN: &[Spec] = &[
+    virustotal::SPEC,
+    abuseipdb::SPEC,
+    shodan::SPEC,
+    misp::SPEC,
+    passivetotal::SPEC,
+    urlscan::SPEC,
+    safebrowsing::SPEC,
+    malwarebazaar::SPEC,
+];
 
 /// The provider of that name.
 pub fn spec(name: &str) -> Option<&'static Spec> {
@@ -50,8 +81,8 @@ pub enum BuildError {
         /// Which rule; continues the sentence "base_url …".
         why: &'static str,
     },
-    /// The key is empty or holds characters that no header can carry.
-    #[error("api key of {provider} is empty or holds characters that cannot be sent")]
+    /// The key is missing, empty, holds characters that no header can carry, or is no pair where one is needed.
+    #[error("api key of {provider} is missing, empty, or not in the form that can be sent")]
     Key {
         /// Whose.
         provider: ProviderId,

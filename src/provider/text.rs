@@ -1,11 +1,36 @@
 //! Foreign text, made fit for an annotation or a log.
 
+use std::fmt::Write as _;
+
 use serde_json::error::Category;
 
 use crate::model::Fact;
 
 /// Longest text of a fact, in bytes.
 const MAX_TEXT: usize = 200;
+
+/// Most entries of a list of texts.
+const MAX_ENTRIES: usize = 50;
+
+/// Adds a text, where there is one.
+pub(crate) fn push(facts: &mut Vec<(&'static str, Fact)>, name: &'static str, text: Option<&str>) {
+    facts.extend(text.and_then(fact).map(|fact| (name, fact)));
+}
+
+/// Adds a list of texts, where one is left: each once, in the order given, at most 50.
+pub(crate) fn push_list<'a>(
+    facts: &mut Vec<(&'static str, Fact)>,
+    name: &'static str,
+    texts: impl Iterator<Item = &'a str>,
+) {
+    let mut kept: Vec<Box<str>> = Vec::new();
+    for text in texts.filter_map(clean) {
+        if kept.len() < MAX_ENTRIES && !kept.contains(&text) {
+            kept.push(text);
+        }
+    }
+    facts.extend((!kept.is_empty()).then_some((name, Fact::Texts(kept))));
+}
 
 /// A text fact: control characters gone, cut at a character boundary; `None` where nothing is left.
 pub(crate) fn fact(text: &str) -> Option<Fact> {
@@ -40,6 +65,19 @@ pub(crate) fn json_error(error: &serde_json::Error) -> String {
     format!("{what}, line {} column {}", error.line(), error.column())
 }
 
+/// Percent-encodes everything but RFC 3986's unreserved characters and the colon, which has no meaning after the host
+/// and without which IPv6 addresses stay readable.
+pub(crate) fn encode(text: &str, into: &mut String) {
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b':') {
+            into.push(char::from(byte));
+        } else if write!(into, "%{byte:02X}").is_err() {
+            // Writing to a string cannot fail.
+            return;
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -66,5 +104,12 @@ mod tests {
         ] {
             assert_eq!(is_error_name(code), expected, "{code}");
         }
+    }
+
+    #[test]
+    fn encoding_leaves_nothing_that_a_path_or_query_gives_meaning_to() {
+        let mut encoded = String::new();
+        encode("../a?b#c%2e\\d\t:é", &mut encoded);
+        assert_eq!(encoded, "..%2Fa%3Fb%23c%252e%5Cd%09:%C3%A9");
     }
 }

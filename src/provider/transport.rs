@@ -233,8 +233,9 @@ mod tests {
 
     fn config(network: Network) -> Config {
         Config {
-            api_key: "k".to_owned().into(),
+            api_key: Some("k".to_owned().into()),
             base_url: String::new(),
+            kinds: Vec::new(),
             quota: "1/s".parse().unwrap(),
             pace: None,
             timeout: Duration::from_secs(2),

@@ -5,16 +5,18 @@
 //! suspicious; clean: engines voted and none did; not_found: no engine voted, or the service's own `NotFoundError`. The
 //! service sends no rate headers, and its 429 often lacks `Retry-After`.
 
-use std::{net::IpAddr, sync::Arc};
+use std::sync::Arc;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::Deserialize;
 
 use crate::{
-    model::{Evidence, Fact, FailReason, Indicator, IndicatorKind, ProviderId, SharedClock, Verdict, VerdictKind},
+    model::{Evidence, Fact, FailReason, Indicator, IndicatorKind, ProviderId, SharedClock, VerdictKind},
     provider::{
-        BoxFuture, BuildError, Config, Feedback, LookupError, Provider, Spec,
-        http::{Client, Reply},
+        BuildError, Config, KeyUse, LookupError, Provider, Spec,
+        http::Reply,
+        request::{Auth, Request, Wire},
+        service::{Reading, Service, malformed},
         text,
     },
 };
@@ -27,17 +29,22 @@ pub(crate) const SPEC: Spec = Spec {
     id: ID,
     base_url: "https://www.virustotal.com",
     quota: "4/min, 500/day, 15500/month",
-    kinds: &[
-        IndicatorKind::Ipv4,
-        IndicatorKind::Ipv6,
-        IndicatorKind::Domain,
-        IndicatorKind::Url,
-        IndicatorKind::Md5,
-        IndicatorKind::Sha1,
-        IndicatorKind::Sha256,
-    ],
+    key: KeyUse::Required,
+    kinds: KINDS,
+    routed: KINDS,
+    wire: Wire::json(Auth::Header("x-apikey")),
     build,
 };
+
+const KINDS: &[IndicatorKind] = &[
+    IndicatorKind::Ipv4,
+    IndicatorKind::Ipv6,
+    IndicatorKind::Domain,
+    IndicatorKind::Url,
+    IndicatorKind::Md5,
+    IndicatorKind::Sha1,
+    IndicatorKind::Sha256,
+];
 
 /// From so many engines on, chance is ruled out and the score does not fall under [`FLOOR`].
 const FLOOR_ENGINES: u64 = 3;
@@ -46,56 +53,27 @@ const FLOOR: u8 = 40;
 const MAX_EPOCH_S: i64 = 253_402_300_799;
 
 fn build(config: &Config, clock: SharedClock) -> Result<Arc<dyn Provider>, BuildError> {
-    Ok(Arc::new(VirusTotal { client: Client::new(ID, "x-apikey", config, clock)? }))
+    Ok(Arc::new(Service::new(&SPEC, config, clock, request, read)?))
 }
 
-#[derive(Debug)]
-struct VirusTotal {
-    client: Client,
-}
-
-impl Provider for VirusTotal {
-    fn id(&self) -> ProviderId {
-        ID
-    }
-
-    fn supports(&self, kind: IndicatorKind) -> bool {
-        SPEC.kinds.contains(&kind)
-    }
-
-    fn lookup<'a>(&'a self, indicator: &'a Indicator) -> BoxFuture<'a, Result<Verdict, LookupError>> {
-        Box::pin(async move {
-            let (path, segment) = address(indicator)
-                .ok_or_else(|| LookupError::failed(FailReason::Rejected, "not an indicator that can be asked for"))?;
-            let (kind, evidence) = match self.client.get(path, Some(&segment), &[]).await? {
-                Reply::Body(body) => report(indicator, &body)?,
-                Reply::NotFound(body) => absent(&body)?,
-            };
-            Ok(Verdict { kind, evidence, answered_at: self.client.now_ms() })
-        })
-    }
-
-    fn feedback(&self) -> Option<Feedback> {
-        self.client.feedback()
-    }
-}
-
-/// Where the report on an indicator lives; `None` when the value is not what its kind says.
-fn address(indicator: &Indicator) -> Option<(&'static str, String)> {
+fn request(indicator: &Indicator) -> Option<Request<'_>> {
     let value = &*indicator.value;
-    let hash = |digits: usize| value.len() == digits && value.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let name =
-        || value.contains('.') && value.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'));
-    let (path, valid) = match indicator.kind {
-        IndicatorKind::Ipv4 | IndicatorKind::Ipv6 => ("/api/v3/ip_addresses", value.parse::<IpAddr>().is_ok()),
-        IndicatorKind::Domain => ("/api/v3/domains", name()),
-        IndicatorKind::Url => return Some(("/api/v3/urls", URL_SAFE_NO_PAD.encode(value))),
-        IndicatorKind::Md5 => ("/api/v3/files", hash(32)),
-        IndicatorKind::Sha1 => ("/api/v3/files", hash(40)),
-        IndicatorKind::Sha256 => ("/api/v3/files", hash(64)),
-        IndicatorKind::Email | IndicatorKind::Sha512 | IndicatorKind::Cve => return None,
-    };
-    valid.then(|| (path, value.to_owned()))
+    match indicator.kind {
+        IndicatorKind::Ipv4 | IndicatorKind::Ipv6 => Some(Request::get("/api/v3/ip_addresses").segment(value)),
+        IndicatorKind::Domain => Some(Request::get("/api/v3/domains").segment(value)),
+        IndicatorKind::Url => Some(Request::get("/api/v3/urls").segment(URL_SAFE_NO_PAD.encode(value))),
+        IndicatorKind::Md5 | IndicatorKind::Sha1 | IndicatorKind::Sha256 => {
+            Some(Request::get("/api/v3/files").segment(value))
+        }
+        IndicatorKind::Email | IndicatorKind::Sha512 | IndicatorKind::Cve => None,
+    }
+}
+
+fn read(indicator: &Indicator, reply: &Reply) -> Reading {
+    match reply {
+        Reply::Body(body) => report(indicator, body),
+        Reply::NotFound(body) => absent(body),
+    }
 }
 
 #[derive(Deserialize)]
@@ -142,15 +120,11 @@ struct Classification {
     suggested_threat_label: Option<String>,
 }
 
-fn malformed(detail: &str) -> LookupError {
-    LookupError::failed(FailReason::Malformed, detail)
-}
-
 fn envelope(body: &[u8]) -> Result<Envelope, LookupError> {
-    serde_json::from_slice(body).map_err(|error| malformed(&text::json_error(&error)))
+    serde_json::from_slice(body).map_err(|error| malformed(text::json_error(&error)))
 }
 
-fn absent(body: &[u8]) -> Result<(VerdictKind, Evidence), LookupError> {
+fn absent(body: &[u8]) -> Reading {
     match envelope(body)?.error.and_then(|error| error.code) {
         Some(code) if code == "NotFoundError" => Ok((VerdictKind::NotFound, Evidence::default())),
         Some(_) => Err(LookupError::failed(FailReason::Rejected, "status 404 with another error")),
@@ -158,7 +132,7 @@ fn absent(body: &[u8]) -> Result<(VerdictKind, Evidence), LookupError> {
     }
 }
 
-fn report(indicator: &Indicator, body: &[u8]) -> Result<(VerdictKind, Evidence), LookupError> {
+fn report(indicator: &Indicator, body: &[u8]) -> Reading {
     let envelope = envelope(body)?;
     if envelope.error.is_some() {
         return Err(malformed("an error under status 200"));
@@ -174,7 +148,7 @@ fn report(indicator: &Indicator, body: &[u8]) -> Result<(VerdictKind, Evidence),
     evidence(&object.attributes.ok_or_else(|| malformed("no attributes"))?, reference)
 }
 
-fn evidence(attributes: &Attributes, reference: Option<Box<str>>) -> Result<(VerdictKind, Evidence), LookupError> {
+fn evidence(attributes: &Attributes, reference: Option<Box<str>>) -> Reading {
     let last_analysis = date(attributes.last_analysis_date)?;
     let first_submission = date(attributes.first_submission_date)?;
     let votes = |count: fn(&Stats) -> Option<u32>| {
@@ -202,6 +176,7 @@ fn evidence(attributes: &Attributes, reference: Option<Box<str>>) -> Result<(Ver
         last_seen: last_analysis.filter(|_| found),
         sightings: None,
         scanner_stats: Some(malicious),
+        max_age: None,
     };
     Ok((if found { VerdictKind::Found } else { VerdictKind::Clean }, evidence))
 }

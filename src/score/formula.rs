@@ -91,6 +91,12 @@ pub(super) fn term(kind: IndicatorKind, provider: ProviderId, config: &Config) -
     (weight > 0.0).then(|| Term { slot, weight: weight.min(100.0) })
 }
 
+/// Points of a provider's term in the base formulas, of several the first in the order of this file; 0 where it has none.
+pub fn default_weight(provider: ProviderId) -> f64 {
+    let mut rows = [IP, NAME, FILE].into_iter().flatten();
+    rows.find(|(name, ..)| *name == provider.as_str()).map_or(0.0, |&(.., weight)| weight)
+}
+
 /// The highest floor that an answer of `provider` can bring; 0 where it brings none.
 pub(super) fn worst_floor(provider: ProviderId) -> f64 {
     WORST_FLOOR.iter().find(|(name, _)| *name == provider.as_str()).map_or(0.0, |&(_, floor)| floor)

@@ -12,6 +12,7 @@ mod formula;
 
 pub use config::{Config, Weights};
 pub use explain::{Explanation, TermExplanation, explain};
+pub use formula::default_weight;
 
 use crate::{
     model::{Answer, Assessment, Disposition, IndicatorKind, Queue, Source, Status, Verdict, VerdictKind},

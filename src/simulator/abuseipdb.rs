@@ -14,14 +14,22 @@ use crate::{
     provider::ABUSEIPDB,
     simulator::{
         Truth,
-        face::{Answer, Asked, Call, Face},
+        face::{Answer, Asked, Call, Face, KeyPlace, Tell},
         quota::Standing,
-        virustotal::COUNTRIES,
+        virustotal::{COUNTRIES, OWNERS},
     },
 };
 
-pub(crate) const FACE: Face =
-    Face { id: ABUSEIPDB, root: "/api/v2/", key_header: "key", read, refuse, throttle, tell, headers };
+pub(crate) const FACE: Face = Face {
+    id: ABUSEIPDB,
+    roots: &["/api/v2/"],
+    key: KeyPlace::Header("key"),
+    read,
+    refuse,
+    throttle,
+    tell: Tell::One(tell),
+    headers,
+};
 
 /// 2026-10-01T00:00:00Z; every report lies in the 30 days after it.
 const OCTOBER: i64 = 1_790_812_800;
@@ -62,10 +70,11 @@ fn invalid(call: &Call, detail: &str, parameter: &str) -> Answer {
     if call.accepts_json {
         return error(422, detail, Some(parameter));
     }
-    Answer { status: 302, headers: vec![("location", "/".to_owned())], body: Value::Null }
+    let page = "<html><body>Redirecting</body></html>";
+    Answer { headers: vec![("location", "/".to_owned())], ..Answer::html(302, page) }
 }
 
-fn read(call: &Call) -> Result<Asked, Answer> {
+fn read(call: &Call) -> Result<Vec<Asked>, Answer> {
     if call.path != "/api/v2/check" {
         return Err(error(404, "The requested endpoint does not exist.", None));
     }
@@ -83,7 +92,7 @@ fn read(call: &Call) -> Result<Asked, Answer> {
         return Err(invalid(call, detail, "ipAddress"));
     };
     let kind = if address.is_ipv4() { IndicatorKind::Ipv4 } else { IndicatorKind::Ipv6 };
-    Ok(Asked { kind, value: address.to_string(), id: value.to_owned() })
+    Ok(vec![Asked { kind, value: address.to_string(), id: value.to_owned() }])
 }
 
 fn tell(asked: &Asked, truth: &Truth) -> Answer {
@@ -98,7 +107,7 @@ fn tell(asked: &Asked, truth: &Truth) -> Answer {
         "abuseConfidenceScore": truth.abuse_confidence,
         "countryCode": truth.dice.pick(17, COUNTRIES),
         "usageType": truth.dice.pick(41, &["Data Center/Web Hosting/Transit", "Fixed Line ISP", "Mobile ISP"]),
-        "isp": truth.dice.pick(15, &["Example Hosting Ltd", "Sample Telecom SA", "Specimen Cloud Inc.", "Pattern Networks BV"]),
+        "isp": truth.dice.pick(15, OWNERS),
         "domain": "hosting.example",
         "hostnames": [],
         "isTor": reported && truth.dice.range(42, 0, 9) == 0,

@@ -99,9 +99,10 @@ async fn reset(State(shared): State<Arc<Shared>>) -> StatusCode {
 
 /// Where the redirect fault leads. It answers like a service so that a client that follows would believe it.
 async fn redirected(State(shared): State<Arc<Shared>>) -> Json<Value> {
-    shared.log.lock().push(Entry {
+    let entry = Entry {
         time: shared.config.clock.wall_ms(),
         monotonic: shared.config.clock.monotonic(),
+        call: 0,
         provider: ProviderId("redirect"),
         method: "GET".into(),
         kind: "other",
@@ -109,7 +110,9 @@ async fn redirected(State(shared): State<Arc<Shared>>) -> Json<Value> {
         status: Some(200),
         fault: None,
         over_quota: false,
-    });
+    };
+    let indicator = (entry.kind, entry.indicator.clone());
+    shared.log.lock().push(entry, vec![indicator]);
     Json(json!({ "data": {
         "type": "ip_address",
         "attributes": { "last_analysis_stats": { "harmless": 90 } },

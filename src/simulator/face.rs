@@ -1,37 +1,86 @@
 //! What a simulated service is made of: pure functions from a request to an answer.
 
-use std::{borrow::Cow, collections::HashMap};
+use std::{borrow::Cow, collections::HashMap, net::IpAddr};
 
 use axum::http::Method;
 use serde_json::Value;
 
 use crate::{
     model::{IndicatorKind, ProviderId},
-    simulator::{Truth, abuseipdb, quota::Standing, virustotal},
+    simulator::{
+        Truth, abuseipdb, malwarebazaar, misp, passivetotal, quota::Standing, safebrowsing, shodan, urlscan, virustotal,
+    },
 };
 
 /// Every simulated service.
-pub(crate) const FACES: &[Face] = &[virustotal::FACE, abuseipdb::FACE];
+pub(crate) const FACES: &[Face] = &[
+    virustotal::FACE,
+    abuseipdb::FACE,
+    shodan::FACE,
+    misp::FACE,
+    passivetotal::FACE,
+    urlscan::FACE,
+    safebrowsing::FACE,
+    malwarebazaar::FACE,
+];
+
+/// Where a service looks for the key.
+#[derive(Clone, Copy)]
+pub(crate) enum KeyPlace {
+    /// In this header, in lower case.
+    Header(&'static str),
+    /// In this parameter of the query.
+    Query(&'static str),
+    /// In HTTP Basic, as `user:key`.
+    Basic,
+}
 
 /// One service.
 #[derive(Clone, Copy)]
 pub(crate) struct Face {
     /// The provider it stands for.
     pub(crate) id: ProviderId,
-    /// Paths that start so are its own.
-    pub(crate) root: &'static str,
-    /// The header that carries the key, in lower case.
-    pub(crate) key_header: &'static str,
-    /// What a request asks for, or the service's complaint.
-    pub(crate) read: fn(&Call) -> Result<Asked, Answer>,
+    /// Paths that start so are its own. Of several services the one with the longest root is meant.
+    pub(crate) roots: &'static [&'static str],
+    /// Where it looks for the key.
+    pub(crate) key: KeyPlace,
+    /// What a request asks for (more than one indicator where the service takes lists), or the service's complaint.
+    pub(crate) read: fn(&Call) -> Result<Vec<Asked>, Answer>,
     /// The answer to a missing or wrong key.
     pub(crate) refuse: fn(missing: bool) -> Answer,
     /// The answer to a call that is one too many.
     pub(crate) throttle: fn(&Standing, now_s: i64) -> Answer,
     /// The answer to a look-up.
-    pub(crate) tell: fn(&Asked, &Truth) -> Answer,
+    pub(crate) tell: Tell,
     /// Headers of every answer with a valid key.
     pub(crate) headers: fn(&Standing) -> Vec<(&'static str, String)>,
+}
+
+/// The answer of a service that takes one indicator a call, or many.
+#[derive(Clone, Copy)]
+pub(crate) enum Tell {
+    One(fn(&Asked, &Truth) -> Answer),
+    Many(fn(&[(Asked, Truth)]) -> Answer),
+}
+
+/// The face that a path is for, and the path as that service sees it: services are found under their own paths and under a prefix
+/// with their name.
+pub(crate) fn find(path: &str) -> Option<(&'static Face, &str)> {
+    let named = FACES.iter().find_map(|face| {
+        let rest = path.strip_prefix('/')?.strip_prefix(face.id.as_str())?;
+        rest.starts_with('/').then_some((face, rest))
+    });
+    let root_of = |face: &Face, path: &str| {
+        face.roots.iter().filter(|root| path.starts_with(**root)).map(|root| root.len()).max()
+    };
+    // `/shodan/host/…` is a path of that service's own; `/shodan/shodan/host/…` is it under the prefix.
+    if let Some((face, rest)) = named
+        && root_of(face, rest).is_some()
+    {
+        return named;
+    }
+    let bare = FACES.iter().filter_map(|face| Some((root_of(face, path)?, face))).max_by_key(|(length, _)| *length);
+    bare.map(|(_, face)| (face, path)).or(named)
 }
 
 /// A request as far as a service looks at it.
@@ -41,6 +90,29 @@ pub(crate) struct Call {
     pub(crate) path: String,
     pub(crate) query: HashMap<String, String>,
     pub(crate) accepts_json: bool,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Call {
+    /// The body as a form.
+    pub(crate) fn form(&self) -> HashMap<String, String> {
+        let text = String::from_utf8_lossy(&self.body);
+        let pairs = text.split('&').filter_map(|pair| pair.split_once('='));
+        pairs
+            .filter_map(|(name, value)| Some((name.to_owned(), decode(&value.replace('+', " "))?.into_owned())))
+            .collect()
+    }
+
+    /// The body as JSON; null where it is none.
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_default()
+    }
+
+    /// The part of the path after `root`, decoded, where it is one part.
+    pub(crate) fn segment(&self, root: &str) -> Option<String> {
+        let rest = self.path.strip_prefix(root).filter(|rest| !rest.is_empty() && !rest.contains('/'))?;
+        decode(rest).map(Cow::into_owned)
+    }
 }
 
 /// An indicator that is asked for.
@@ -52,17 +124,53 @@ pub(crate) struct Asked {
     pub(crate) id: String,
 }
 
-/// An answer in JSON.
+impl Asked {
+    pub(crate) fn new(kind: IndicatorKind, value: impl Into<String>) -> Self {
+        let value = value.into();
+        Self { kind, id: value.clone(), value }
+    }
+
+    /// What a value is to a service that is not told its kind.
+    pub(crate) fn guess(value: &str) -> Self {
+        let digits = value.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let kind = match value.parse() {
+            Ok(IpAddr::V4(_)) => IndicatorKind::Ipv4,
+            Ok(IpAddr::V6(_)) => IndicatorKind::Ipv6,
+            Err(_) if value.contains("://") => IndicatorKind::Url,
+            Err(_) if value.contains('@') => IndicatorKind::Email,
+            Err(_) if value.starts_with("CVE-") => IndicatorKind::Cve,
+            Err(_) if digits && value.len() == 32 => IndicatorKind::Md5,
+            Err(_) if digits && value.len() == 40 => IndicatorKind::Sha1,
+            Err(_) if digits && value.len() == 64 => IndicatorKind::Sha256,
+            Err(_) if digits && value.len() == 128 => IndicatorKind::Sha512,
+            Err(_) => IndicatorKind::Domain,
+        };
+        Self::new(kind, value)
+    }
+}
+
+/// What is sent.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Content {
+    Json(Value),
+    Html(&'static str),
+}
+
+/// An answer.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(&'static str, String)>,
-    pub(crate) body: Value,
+    pub(crate) content: Content,
 }
 
 impl Answer {
     pub(crate) fn new(status: u16, body: Value) -> Self {
-        Self { status, headers: Vec::new(), body }
+        Self { status, headers: Vec::new(), content: Content::Json(body) }
+    }
+
+    pub(crate) fn html(status: u16, page: &'static str) -> Self {
+        Self { status, headers: Vec::new(), content: Content::Html(page) }
     }
 }
 
@@ -87,6 +195,24 @@ pub(crate) fn decode(text: &str) -> Option<Cow<'_, str>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn services_are_found_by_path_and_by_name() {
+        let rows = [
+            ("/api/v3/domains/a.example", Some(("virustotal", "/api/v3/domains/a.example"))),
+            ("/virustotal/api/v3/domains/a.example", Some(("virustotal", "/api/v3/domains/a.example"))),
+            ("/shodan/host/198.51.100.7", Some(("shodan", "/shodan/host/198.51.100.7"))),
+            ("/shodan/shodan/host/198.51.100.7", Some(("shodan", "/shodan/host/198.51.100.7"))),
+            ("/shodan/dns/domain/a.example", Some(("shodan", "/dns/domain/a.example"))),
+            ("/api/v1/search/", Some(("urlscan", "/api/v1/search/"))),
+            ("/api/v1/", Some(("malwarebazaar", "/api/v1/"))),
+            ("/misp/elsewhere", Some(("misp", "/elsewhere"))),
+            ("/elsewhere", None),
+        ];
+        for (path, expected) in rows {
+            assert_eq!(find(path).map(|(face, path)| (face.id.as_str(), path)), expected, "{path}");
+        }
+    }
 
     #[test]
     fn percent_encoding_is_undone() {

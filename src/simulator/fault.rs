@@ -36,7 +36,7 @@ pub enum Fault {
     GzipDamaged,
     /// Bytes that are no text, declared as JSON.
     Garbage,
-    /// The right answer with every number as text.
+    /// The right answer with every number as text, every text and flag as a number.
     WrongTypes,
     /// The first half of the right answer, complete as far as HTTP can see.
     Truncated,

@@ -20,6 +20,8 @@ pub struct Entry {
     /// When it arrived: monotonic time of the clock, in nanoseconds.
     #[serde(rename = "monotonic_ns", serialize_with = "nanoseconds")]
     pub monotonic: Duration,
+    /// Number of the call. A call about several indicators has an entry for each.
+    pub call: u64,
     /// Which service was asked; `redirect` where a redirect was followed.
     #[serde(serialize_with = "name")]
     pub provider: ProviderId,
@@ -83,28 +85,33 @@ pub struct ServiceStats {
 pub(crate) struct Log {
     capacity: usize,
     entries: VecDeque<Entry>,
+    calls: u64,
     counters: BTreeMap<&'static str, ServiceStats>,
     dropped: u64,
 }
 
 impl Log {
     pub(crate) fn new(capacity: usize) -> Self {
-        Self { capacity, entries: VecDeque::new(), counters: BTreeMap::new(), dropped: 0 }
+        Self { capacity, entries: VecDeque::new(), calls: 0, counters: BTreeMap::new(), dropped: 0 }
     }
 
     pub(crate) fn reset(&mut self) {
         *self = Self::new(self.capacity);
     }
 
-    pub(crate) fn push(&mut self, entry: Entry) {
+    /// A call: the same entry for each of its indicators (kind and value).
+    pub(crate) fn push(&mut self, entry: Entry, indicators: Vec<(&'static str, Box<str>)>) {
+        self.calls += 1;
         let counters = self.counters.entry(entry.provider.as_str()).or_default();
         counters.calls += 1;
         counters.over_quota += u64::from(entry.over_quota);
         *counters.statuses.entry(entry.status.unwrap_or(0)).or_default() += 1;
-        self.entries.push_back(entry);
-        if self.entries.len() > self.capacity {
-            self.entries.pop_front();
-            self.dropped += 1;
+        for (kind, indicator) in indicators {
+            self.entries.push_back(Entry { call: self.calls, kind, indicator, ..entry.clone() });
+            if self.entries.len() > self.capacity {
+                self.entries.pop_front();
+                self.dropped += 1;
+            }
         }
     }
 
@@ -117,12 +124,15 @@ impl Log {
         for (provider, stats) in &mut providers {
             let entries = || self.entries.iter().filter(|entry| entry.provider.as_str() == *provider);
             add_repeats(stats, entries());
-            let times: Vec<Duration> = entries().map(|entry| entry.monotonic).collect();
+            let mut last = 0;
+            let calls: Vec<&Entry> =
+                entries().filter(|entry| std::mem::replace(&mut last, entry.call) != entry.call).collect();
+            let times: Vec<Duration> = calls.iter().map(|entry| entry.monotonic).collect();
             stats.max_per_second = densest(&times, Duration::from_secs(1));
             stats.max_per_minute = densest(&times, Duration::from_secs(60));
             stats.max_per_hour = densest(&times, Duration::from_secs(3600));
             let mut days = BTreeMap::<_, u64>::new();
-            for entry in entries() {
+            for entry in calls {
                 *days.entry(date(entry.time)).or_default() += 1;
             }
             stats.max_per_day = days.into_values().max().unwrap_or(0);
@@ -169,6 +179,7 @@ mod tests {
         Entry {
             time: i64::try_from(seconds * 1000).unwrap(),
             monotonic: Duration::from_secs(seconds),
+            call: 0,
             provider: ProviderId("abuseipdb"),
             method: "GET".into(),
             kind: "ipv4",
@@ -179,13 +190,29 @@ mod tests {
         }
     }
 
+    fn push(log: &mut Log, entry: Entry) {
+        let indicator = (entry.kind, entry.indicator.clone());
+        log.push(entry, vec![indicator]);
+    }
+
+    #[test]
+    fn a_call_about_many_indicators_is_one_call() {
+        let mut log = Log::new(100);
+        let indicators = ["198.51.100.1", "198.51.100.2"].map(|value| ("ipv4", value.into()));
+        log.push(entry(0, "", 200, None), indicators.to_vec());
+        push(&mut log, entry(1, "198.51.100.2", 200, None));
+        let stats = log.stats().providers.remove("abuseipdb").unwrap();
+        assert_eq!((stats.calls, stats.distinct, stats.duplicates, stats.max_per_minute), (2, 2, 1, 2));
+        assert_eq!(log.entries().iter().map(|entry| entry.call).collect::<Vec<_>>(), [1, 1, 2]);
+    }
+
     #[test]
     fn calls_add_up() {
         let mut log = Log::new(100);
-        log.push(entry(0, "198.51.100.1", 503, Some(Fault::Unavailable)));
-        log.push(entry(1, "198.51.100.1", 200, None));
-        log.push(entry(59, "198.51.100.2", 429, None));
-        log.push(entry(60, "198.51.100.1", 200, None));
+        push(&mut log, entry(0, "198.51.100.1", 503, Some(Fault::Unavailable)));
+        push(&mut log, entry(1, "198.51.100.1", 200, None));
+        push(&mut log, entry(59, "198.51.100.2", 429, None));
+        push(&mut log, entry(60, "198.51.100.1", 200, None));
         let stats = log.stats().providers.remove("abuseipdb").unwrap();
         let expected = ServiceStats {
             calls: 4,
@@ -206,7 +233,7 @@ mod tests {
     fn the_log_is_bounded_and_the_counters_go_on() {
         let mut log = Log::new(2);
         for second in 0..5 {
-            log.push(entry(second, "198.51.100.1", 200, None));
+            push(&mut log, entry(second, "198.51.100.1", 200, None));
         }
         assert_eq!(log.entries().len(), 2);
         let stats = log.stats();

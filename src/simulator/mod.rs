@@ -18,10 +18,16 @@ mod control;
 mod face;
 mod fault;
 mod log;
+mod malwarebazaar;
+mod misp;
+mod passivetotal;
 mod quota;
 mod render;
+mod safebrowsing;
 mod server;
+mod shodan;
 mod truth;
+mod urlscan;
 mod virustotal;
 
 pub use config::{ServiceConfig, SimulatorConfig};

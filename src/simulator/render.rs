@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::simulator::{
     Fault, FaultRule,
     body::{Pace, paced},
-    face::{Answer, Face},
+    face::{Answer, Content, Face},
 };
 
 /// Where a redirect leads; a client must never ask there.
@@ -36,15 +36,13 @@ pub(crate) struct Context<'a> {
 
 /// An answer without a fault.
 pub(crate) fn plain(answer: &Answer, gzip: bool) -> Response<Body> {
-    let body = answer.body.to_string();
+    let (body, content_type) = text(&answer.content);
     let mut response = if gzip && answer.status == 200 {
-        let mut response = respond(answer.status, JSON, compress(body.as_bytes(), Compression::fast()));
+        let mut response = respond(answer.status, content_type, compress(body.as_bytes(), Compression::fast()));
         set(response.headers_mut(), "content-encoding", "gzip");
         response
-    } else if answer.status == 302 {
-        respond(302, HTML, "<html><body>Redirecting</body></html>")
     } else {
-        respond(answer.status, JSON, body)
+        respond(answer.status, content_type, body)
     };
     for (name, value) in &answer.headers {
         set(response.headers_mut(), name, value);
@@ -54,7 +52,7 @@ pub(crate) fn plain(answer: &Answer, gzip: bool) -> Response<Body> {
 
 /// The answer as the fault makes it. A hang is not an answer and not made here.
 pub(crate) fn faulty(answer: &Answer, rule: &FaultRule, context: &Context<'_>) -> Response<Body> {
-    let text = answer.body.to_string();
+    let (text, content_type) = text(&answer.content);
     let gateway = "<html><head><title>502 Bad Gateway</title></head><body><center><h1>502 Bad Gateway</h1></center></body></html>";
     let page = "<!DOCTYPE html><html><head><title>Welcome</title></head><body>It works</body></html>";
     match rule.fault {
@@ -67,20 +65,20 @@ pub(crate) fn faulty(answer: &Answer, rule: &FaultRule, context: &Context<'_>) -
         ),
         Fault::SlowBody => {
             let pace = Pace { chunk: 1, pause: Duration::from_millis(50), breaks: false };
-            stream(text.into(), pace, context)
+            stream(content_type, text.into(), pace, context)
         }
         Fault::Reset => {
             let half = Bytes::from(text.into_bytes());
             let half = half.slice(..half.len() / 2);
-            stream(half, Pace { chunk: 4096, pause: Duration::from_millis(1), breaks: true }, context)
+            stream(content_type, half, Pace { chunk: 4096, pause: Duration::from_millis(1), breaks: true }, context)
         }
         Fault::Oversize => {
-            let bytes = padded(&answer.body, OVERSIZE).into();
-            stream(bytes, Pace { chunk: 64 << 10, pause: Duration::ZERO, breaks: false }, context)
+            let bytes = padded(&text, OVERSIZE).into();
+            stream(content_type, bytes, Pace { chunk: 64 << 10, pause: Duration::ZERO, breaks: false }, context)
         }
         Fault::OversizeDeclared => {
             let pace = Pace { chunk: 4096, pause: Duration::from_millis(1), breaks: true };
-            let mut response = stream(text.into(), pace, context);
+            let mut response = stream(content_type, text.into(), pace, context);
             set(response.headers_mut(), "content-length", "1073741824");
             response
         }
@@ -90,8 +88,8 @@ pub(crate) fn faulty(answer: &Answer, rule: &FaultRule, context: &Context<'_>) -
             packed(whole.slice(..whole.len() - 6))
         }
         Fault::Garbage => respond(200, JSON, Bytes::from_static(b"\x00\xff\x13\x37\x80{\"data\"\xfe\xfe\xfe\x00\x01")),
-        Fault::WrongTypes => respond(200, JSON, numbers_as_text(answer.body.clone()).to_string()),
-        Fault::Truncated => respond(200, JSON, text.get(..text.len() / 2).unwrap_or("{").to_owned()),
+        Fault::WrongTypes => respond(200, content_type, wrong_types(&answer.content)),
+        Fault::Truncated => respond(200, content_type, text.get(..text.len() / 2).unwrap_or("{").to_owned()),
         Fault::Empty => respond(200, JSON, ""),
         Fault::WrongContentType => respond(200, PLAIN, text),
         Fault::HtmlPage => respond(200, HTML, page),
@@ -146,8 +144,8 @@ fn respond(status: u16, content_type: &str, body: impl Into<Body>) -> Response<B
     response
 }
 
-fn stream(bytes: Bytes, pace: Pace, context: &Context<'_>) -> Response<Body> {
-    respond(200, JSON, paced(bytes, pace, context.stop.clone()))
+fn stream(content_type: &str, bytes: Bytes, pace: Pace, context: &Context<'_>) -> Response<Body> {
+    respond(200, content_type, paced(bytes, pace, context.stop.clone()))
 }
 
 fn packed(bytes: Bytes) -> Response<Body> {
@@ -171,19 +169,37 @@ fn compress(bytes: &[u8], level: Compression) -> Bytes {
 
 fn bomb() -> Bytes {
     static BYTES: OnceLock<Bytes> = OnceLock::new();
-    BYTES.get_or_init(|| compress(padded(&json!({ "data": {} }), BOMB).as_bytes(), Compression::fast())).clone()
+    BYTES.get_or_init(|| compress(padded("{\"data\":{}}", BOMB).as_bytes(), Compression::fast())).clone()
 }
 
-/// The same JSON, preceded by so many spaces.
-fn padded(value: &Value, padding: usize) -> String {
-    format!("{}{value}", " ".repeat(padding))
+/// The same text, preceded by so many spaces.
+fn padded(text: &str, padding: usize) -> String {
+    format!("{}{text}", " ".repeat(padding))
 }
 
-fn numbers_as_text(value: Value) -> Value {
+/// The text of a content, and its type.
+fn text(content: &Content) -> (String, &'static str) {
+    match content {
+        Content::Json(value) => (value.to_string(), JSON),
+        Content::Html(page) => ((*page).to_owned(), HTML),
+    }
+}
+
+fn wrong_types(content: &Content) -> String {
+    match content {
+        Content::Json(value) => twisted(value.clone()).to_string(),
+        Content::Html(page) => (*page).to_owned(),
+    }
+}
+
+/// The same with numbers as texts, and texts and flags as numbers.
+fn twisted(value: Value) -> Value {
     match value {
         Value::Number(number) => Value::String(number.to_string()),
-        Value::Array(values) => values.into_iter().map(numbers_as_text).collect(),
-        Value::Object(members) => members.into_iter().map(|(name, value)| (name, numbers_as_text(value))).collect(),
-        Value::Null | Value::Bool(_) | Value::String(_) => value,
+        Value::String(text) => json!(text.len()),
+        Value::Bool(flag) => json!(u8::from(flag)),
+        Value::Array(values) => values.into_iter().map(twisted).collect(),
+        Value::Object(members) => members.into_iter().map(|(name, value)| (name, twisted(value))).collect(),
+        Value::Null => Value::Null,
     }
 }

@@ -7,11 +7,12 @@ use std::{collections::BTreeMap, io, net::SocketAddr, sync::Arc, time::Duration}
 
 use axum::{
     Router,
-    body::Body,
+    body::{Body, to_bytes},
     extract::{Query, Request, State},
-    http::{HeaderMap, Response, header},
+    http::{HeaderMap, Response, StatusCode, header},
     routing::any,
 };
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use parking_lot::Mutex;
 use tokio::{net::TcpListener, task::JoinHandle, time::sleep};
 use tokio_util::sync::CancellationToken;
@@ -20,7 +21,7 @@ use crate::{
     model::ProviderId,
     simulator::{
         Entry, Fault, FaultRule, Faults, ServiceConfig, SimulatorConfig, Stats, control,
-        face::{Answer, Asked, Call, FACES, Face},
+        face::{self, Answer, Asked, Call, FACES, Face, KeyPlace, Tell},
         log::Log,
         quota::{Account, Standing},
         render::{self, Context},
@@ -30,6 +31,9 @@ use crate::{
 
 /// How long a shutdown waits for calls that are under way.
 const DRAIN: Duration = Duration::from_millis(500);
+
+/// Bytes of a request's body that are looked at.
+const MAX_REQUEST: usize = 4 << 20;
 
 /// A simulator that has its port but does not answer yet.
 #[derive(Debug)]
@@ -166,29 +170,27 @@ impl Shared {
 }
 
 fn router(shared: &Arc<Shared>) -> Router {
-    let mut router = Router::new().nest("/_sim", control::router());
-    for face in FACES {
-        let paths = format!("{}{{*path}}", face.root);
-        let service = Router::new().route(&paths, any(move |shared, request| answer(face, shared, request)));
-        router = router.merge(service.clone()).nest(&format!("/{}", face.id), service);
-    }
-    router.with_state(Arc::clone(shared))
+    Router::new().nest("/_sim", control::router()).fallback(any(answer)).with_state(Arc::clone(shared))
 }
 
-async fn answer(face: &'static Face, State(shared): State<Arc<Shared>>, request: Request) -> Response<Body> {
-    let Some(service) = shared.services.get(&face.id) else { return Response::default() };
+async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response<Body> {
+    let Some((face, path)) = face::find(request.uri().path()) else { return not_found() };
+    let Some(service) = shared.services.get(&face.id) else { return not_found() };
+    let path = path.to_owned();
+    let (parts, body) = request.into_parts();
     let call = Call {
-        method: request.method().clone(),
-        path: request.uri().path().to_owned(),
-        query: Query::try_from_uri(request.uri()).map(|Query(query)| query).unwrap_or_default(),
-        accepts_json: accepts(request.headers(), header::ACCEPT.as_str(), "json"),
+        method: parts.method,
+        path,
+        query: Query::try_from_uri(&parts.uri).map(|Query(query)| query).unwrap_or_default(),
+        accepts_json: accepts(&parts.headers, header::ACCEPT.as_str(), "json"),
+        body: to_bytes(body, MAX_REQUEST).await.map(Vec::from).unwrap_or_default(),
     };
-    let gzip = shared.config.gzip && accepts(request.headers(), header::ACCEPT_ENCODING.as_str(), "gzip");
+    let gzip = shared.config.gzip && accepts(&parts.headers, header::ACCEPT_ENCODING.as_str(), "gzip");
     let asked = (face.read)(&call);
     let (now, wall_ms) = (shared.config.clock.monotonic(), shared.config.clock.wall_ms());
 
     let rule = shared.faults.meet(face.id);
-    let refusal = refusal(face, service, request.headers());
+    let refusal = refusal(face, service, &call, &parts.headers);
     let standing = if refusal.is_none() { Some(service.account.lock().arrive(now, wall_ms)) } else { None };
     let mut answer = decide(face, &shared, &asked, refusal, standing.as_ref(), wall_ms);
     answer.headers.extend(standing.iter().flat_map(|standing| (face.headers)(standing)));
@@ -199,21 +201,23 @@ async fn answer(face: &'static Face, State(shared): State<Arc<Shared>>, request:
         None => render::plain(&answer, gzip),
     };
     let hangs = matches!(&rule, Some(FaultRule { fault: Fault::Hang, .. }));
-    let (kind, indicator) = match asked {
-        Ok(asked) => (asked.kind.as_str(), asked.value),
-        Err(_) => ("other", call.path),
+    let indicators = match asked {
+        Ok(asked) => asked.into_iter().map(|asked| (asked.kind.as_str(), asked.value.into())).collect(),
+        Err(_) => vec![("other", call.path.into())],
     };
-    shared.log.lock().push(Entry {
+    let entry = Entry {
         time: wall_ms,
         monotonic: now,
+        call: 0,
         provider: face.id,
         method: call.method.as_str().into(),
-        kind,
-        indicator: indicator.into(),
+        kind: "other",
+        indicator: "".into(),
         status: (!hangs).then(|| response.status().as_u16()),
         fault: rule.map(|rule| rule.fault),
         over_quota: standing.is_some_and(|standing| standing.wait.is_some()),
-    });
+    };
+    shared.log.lock().push(entry, indicators);
     if hangs {
         shared.stop.cancelled().await;
     } else {
@@ -222,10 +226,16 @@ async fn answer(face: &'static Face, State(shared): State<Arc<Shared>>, request:
     response
 }
 
+fn not_found() -> Response<Body> {
+    let mut response = Response::default();
+    *response.status_mut() = StatusCode::NOT_FOUND;
+    response
+}
+
 fn decide(
     face: &Face,
     shared: &Shared,
-    asked: &Result<Asked, Answer>,
+    asked: &Result<Vec<Asked>, Answer>,
     refusal: Option<Answer>,
     standing: Option<&Standing>,
     wall_ms: i64,
@@ -236,16 +246,32 @@ fn decide(
     if let Some(standing) = standing.filter(|standing| standing.wait.is_some()) {
         return (face.throttle)(standing, wall_ms.div_euclid(1000));
     }
-    match asked {
-        Ok(asked) => (face.tell)(asked, &shared.config.truths.of(asked.kind, &asked.value)),
-        Err(complaint) => complaint.clone(),
+    let truth = |asked: &Asked| shared.config.truths.of(asked.kind, &asked.value);
+    match (asked, face.tell) {
+        (Err(complaint), _) => complaint.clone(),
+        (Ok(asked), Tell::Many(tell)) => {
+            let known: Vec<_> = asked.iter().map(|asked| (asked.clone(), truth(asked))).collect();
+            tell(&known)
+        }
+        (Ok(asked), Tell::One(tell)) => match asked.first() {
+            Some(asked) => tell(asked, &truth(asked)),
+            None => Answer::html(500, "a request about nothing"),
+        },
     }
 }
 
-fn refusal(face: &Face, service: &Service, headers: &HeaderMap) -> Option<Answer> {
-    let key = headers.get(face.key_header).and_then(|key| key.to_str().ok()).unwrap_or_default();
+fn refusal(face: &Face, service: &Service, call: &Call, headers: &HeaderMap) -> Option<Answer> {
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let key = match face.key {
+        KeyPlace::Header(name) => header(name).to_owned(),
+        KeyPlace::Query(name) => call.query.get(name).cloned().unwrap_or_default(),
+        KeyPlace::Basic => {
+            let encoded = header("authorization").strip_prefix("Basic ").unwrap_or_default();
+            STANDARD.decode(encoded).ok().and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default()
+        }
+    };
     let right = match &service.config.key {
-        Some(expected) => key == expected,
+        Some(expected) => key == *expected,
         None => !key.is_empty(),
     };
     (!right).then(|| (face.refuse)(key.is_empty()))

@@ -2,7 +2,8 @@
 //!
 //! By default 3 % are malicious, 5 % suspicious, 12 % unknown (files, URLs and domains only), the rest clean. The numbers
 //! are such that the default score formulas put a malicious indicator at 70 and over, a suspicious one at 40 to under 70
-//! and a clean one at 0, whichever of the services are asked.
+//! and a clean one at 0, whichever of the scoring services are asked. Only lists of what is bad (Safe Browsing, samples of malware)
+//! do not know what is merely suspicious.
 
 use std::collections::HashMap;
 
@@ -41,6 +42,16 @@ pub struct Truth {
     pub abuse_confidence: u32,
     /// Abuse reports.
     pub abuse_reports: u32,
+    /// Whether services know it that do not examine whatever they are asked for (scanners of the Internet, DNS).
+    pub seen: bool,
+    /// Whether lists of malware and phishing hold it.
+    pub listed: bool,
+    /// Whether MISP holds it, and then whether it is marked for detection.
+    pub misp_to_ids: Option<bool>,
+    /// Reputation at PassiveTotal, 0..=100.
+    pub pt_score: u32,
+    /// Verdict of urlscan.io, -100..=100, where there is a scan.
+    pub urlscan_score: Option<i32>,
     /// The number from which the rest follows.
     #[serde(skip)]
     pub(crate) dice: Dice,
@@ -67,6 +78,10 @@ impl Truths {
     pub fn of(&self, kind: IndicatorKind, value: &str) -> Truth {
         let dice = Dice::of(self.seed, kind, value);
         let class = self.overrides.get(value).copied().unwrap_or_else(|| draw(kind, dice));
+        let seen = match self.overrides.get(value) {
+            Some(class) => *class != Class::Unknown,
+            None => class != Class::Unknown && (class != Class::Clean || dice.range(60, 0, 4) > 0),
+        };
         // A service that examines whatever address it is asked for knows all of them.
         let class = if kind.is_ip() && class == Class::Unknown { Class::Clean } else { class };
         let engines = if kind.is_file_hash() { dice.range(1, 62, 76) } else { dice.range(1, 88, 95) };
@@ -88,6 +103,24 @@ impl Truths {
             vt_harmless: rest - undetected,
             abuse_confidence: confidence,
             abuse_reports: reports,
+            seen,
+            listed: class == Class::Malicious,
+            misp_to_ids: match class {
+                Class::Malicious => Some(true),
+                Class::Suspicious => Some(false),
+                Class::Clean | Class::Unknown => None,
+            },
+            pt_score: match class {
+                Class::Malicious => dice.range(61, 85, 100),
+                Class::Suspicious => dice.range(61, 45, 60),
+                Class::Clean | Class::Unknown => 0,
+            },
+            urlscan_score: match class {
+                Class::Malicious => i32::try_from(dice.range(62, 80, 100)).ok(),
+                Class::Suspicious => i32::try_from(dice.range(62, 45, 60)).ok(),
+                Class::Clean => Some(0),
+                Class::Unknown => None,
+            },
             dice,
         }
     }
@@ -187,7 +220,15 @@ mod tests {
                 let truth = truth(kind, &format!("value-{n}"));
                 let share = f64::from(truth.vt_malicious) / f64::from(truth.vt_total().max(1));
                 let both = share * 60.0 + f64::from(truth.abuse_confidence) * 0.4;
-                let scores = if kind.is_ip() { vec![both, share * 100.0] } else { vec![share * 100.0] };
+                let best = |score: f64| share * 60.0 + score * 0.4;
+                let mut scores = vec![share * 100.0];
+                if kind.is_ip() {
+                    scores.push(both);
+                }
+                if kind == IndicatorKind::Domain {
+                    scores.push(best(truth.pt_score.into()));
+                    scores.push(best(truth.urlscan_score.unwrap_or(0).into()));
+                }
                 for score in scores {
                     let fits = match truth.class {
                         Class::Malicious => score >= 70.0,

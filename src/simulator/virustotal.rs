@@ -14,18 +14,18 @@ use crate::{
     provider::VIRUSTOTAL,
     simulator::{
         Class, Truth,
-        face::{Answer, Asked, Call, Face, decode},
+        face::{Answer, Asked, Call, Face, KeyPlace, Tell, decode},
     },
 };
 
 pub(crate) const FACE: Face = Face {
     id: VIRUSTOTAL,
-    root: "/api/v3/",
-    key_header: "x-apikey",
+    roots: &["/api/v3/"],
+    key: KeyPlace::Header("x-apikey"),
     read,
     refuse,
     throttle: |_, _| error(429, "QuotaExceededError", "Quota exceeded"),
-    tell,
+    tell: Tell::One(tell),
     headers: |_| Vec::new(),
 };
 
@@ -46,12 +46,12 @@ fn refuse(missing: bool) -> Answer {
     }
 }
 
-fn read(call: &Call) -> Result<Asked, Answer> {
+fn read(call: &Call) -> Result<Vec<Asked>, Answer> {
     if call.method != Method::GET {
         return Err(error(403, "ForbiddenError", "You are not authorized to perform the requested operation"));
     }
     let unknown = || error(404, "NotFoundError", "Resource not found.");
-    let rest = call.path.strip_prefix(FACE.root).ok_or_else(unknown)?;
+    let rest = call.path.strip_prefix("/api/v3/").ok_or_else(unknown)?;
     let (collection, id) = rest.split_once('/').filter(|(_, id)| !id.contains('/')).ok_or_else(unknown)?;
     let id = decode(id).ok_or_else(unknown)?.into_owned();
     let invalid = |what: &str| error(400, "InvalidArgumentError", &format!("{id} is not a valid {what}"));
@@ -83,7 +83,7 @@ fn read(call: &Call) -> Result<Asked, Answer> {
         }
         _ => return Err(unknown()),
     };
-    Ok(Asked { kind, value, id })
+    Ok(vec![Asked { kind, value, id }])
 }
 
 fn not_found(what: &str, id: &str) -> Answer {
@@ -173,7 +173,7 @@ fn ip(asked: &Asked, truth: &Truth) -> Value {
         _ => "2001:db8::/32".to_owned(),
     };
     json!({
-        "as_owner": truth.dice.pick(15, &["Example Hosting Ltd", "Sample Telecom SA", "Specimen Cloud Inc.", "Pattern Networks BV"]),
+        "as_owner": truth.dice.pick(15, OWNERS),
         "asn": truth.dice.range(16, 64_496, 64_511),
         "country": truth.dice.pick(17, COUNTRIES),
         "continent": truth.dice.pick(17, &["EU", "NA", "EU", "AS", "EU", "SA"]),
@@ -183,6 +183,8 @@ fn ip(asked: &Asked, truth: &Truth) -> Value {
     })
 }
 
+pub(crate) const OWNERS: &[&str] =
+    &["Example Hosting Ltd", "Sample Telecom SA", "Specimen Cloud Inc.", "Pattern Networks BV"];
 pub(crate) const COUNTRIES: &[&str] = &["NL", "US", "DE", "SG", "FR", "BR"];
 
 fn domain(truth: &Truth) -> Value {

@@ -4,6 +4,8 @@
 //! Value: a [frame](crate::state::frame) around JSON with one object for each provider that answered. Only verdicts are shared: a failure, a pause or a
 //! used-up quota is the matter of the replica that met it. Scores are not shared but computed, so that replicas with other weights stay right.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -97,6 +99,9 @@ struct Shared<'a> {
     sightings: Option<u64>,
     #[serde(default, skip_serializing_if = "is_default")]
     scanner_stats: Option<u64>,
+    /// Milliseconds.
+    #[serde(default, skip_serializing_if = "is_default")]
+    max_age: Option<u64>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -127,6 +132,7 @@ impl<'a> Shared<'a> {
             last_seen,
             sightings,
             scanner_stats,
+            max_age,
         } = &verdict.evidence;
         Self {
             provider: provider.as_str().into(),
@@ -142,6 +148,7 @@ impl<'a> Shared<'a> {
             last_seen: *last_seen,
             sightings: *sightings,
             scanner_stats: *scanner_stats,
+            max_age: max_age.and_then(|age| u64::try_from(age.as_millis()).ok()),
         }
     }
 
@@ -161,6 +168,7 @@ impl<'a> Shared<'a> {
             last_seen: self.last_seen,
             sightings: self.sightings,
             scanner_stats: self.scanner_stats,
+            max_age: self.max_age.map(Duration::from_millis),
         };
         Some(Verdict { kind, evidence, answered_at: self.answered_at })
     }
@@ -212,6 +220,7 @@ mod tests {
             last_seen: Some(2),
             sightings: Some(3),
             scanner_stats: Some(4),
+            max_age: Some(Duration::from_millis(300_500)),
         };
         let empty = Verdict { kind: VerdictKind::NotFound, evidence: Evidence::default(), answered_at: 7 };
         vec![

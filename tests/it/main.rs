@@ -24,6 +24,7 @@ mod e2e_topics;
 mod kafka_mock;
 mod kafka_real;
 mod kafka_state;
+mod provider_bodies;
 mod provider_contract;
 mod provider_fixtures;
 mod provider_support;

@@ -5,8 +5,8 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use parking_lot::Mutex;
 use sidelight::{
     gate::Tlp,
-    model::{ManualClock, ProviderId, SharedClock},
-    provider::{self, Config, Network, Provider},
+    model::{IndicatorKind, ManualClock, ProviderId, SharedClock},
+    provider::{self, Config, KeyUse, Network, Provider},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -25,8 +25,9 @@ pub(crate) fn clock() -> SharedClock {
 
 pub(crate) fn config(base_url: &str) -> Config {
     Config {
-        api_key: CANARY.to_owned().into(),
+        api_key: Some(CANARY.to_owned().into()),
         base_url: base_url.to_owned(),
+        kinds: IndicatorKind::ALL.to_vec(),
         quota: "1000000/s".parse().unwrap(),
         pace: None,
         timeout: Duration::from_secs(10),
@@ -37,8 +38,34 @@ pub(crate) fn config(base_url: &str) -> Config {
     }
 }
 
+/// A provider that is asked about every kind that its service knows, with a key in the form that it takes.
 pub(crate) fn build(provider: ProviderId, config: Config) -> Arc<dyn Provider> {
+    let spec = provider::spec(provider.as_str()).unwrap();
+    let api_key = match spec.key {
+        KeyUse::Pair => Some(format!("user:{CANARY}").into()),
+        KeyUse::Required | KeyUse::Optional | KeyUse::Unused => config.api_key,
+    };
+    let config = Config { api_key, kinds: spec.kinds.to_vec(), ..config };
     provider::build(&[(provider, config)], &clock()).unwrap().remove(0)
+}
+
+/// A value of a kind.
+pub(crate) fn sample(kind: IndicatorKind) -> &'static str {
+    match kind {
+        IndicatorKind::Ipv4 => "198.51.100.20",
+        IndicatorKind::Ipv6 => "2001:db8::20",
+        IndicatorKind::Domain => "xn--bcher-kva.example",
+        IndicatorKind::Url => "https://host.example/a?b=c#d/../e",
+        IndicatorKind::Email => "a@host.example",
+        IndicatorKind::Md5 => "0123456789abcdef0123456789abcdef",
+        IndicatorKind::Sha1 => "0123456789abcdef0123456789abcdef01234567",
+        IndicatorKind::Sha256 => "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+        IndicatorKind::Sha512 => {
+            "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\
+             0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+        }
+        IndicatorKind::Cve => "CVE-2026-0001",
+    }
 }
 
 /// A server that gives every connection the same bytes and closes it.
@@ -56,8 +83,8 @@ impl Canned {
         let noted = Arc::clone(&requests);
         tokio::spawn(async move {
             while let Ok((mut stream, _)) = listener.accept().await {
-                let head = read_head(&mut stream).await;
-                noted.lock().push(head);
+                let request = read_request(&mut stream).await;
+                noted.lock().push(request);
                 // A client that has gone is no concern of the server's.
                 drop(stream.write_all(&response).await);
                 drop(stream.shutdown().await);
@@ -81,20 +108,28 @@ impl Canned {
         format!("http://{}", self.addr)
     }
 
-    /// The requests so far, each from its first line to the empty one.
+    /// The requests so far, head and body.
     pub(crate) fn requests(&self) -> Vec<String> {
         self.requests.lock().clone()
     }
 }
 
-async fn read_head(stream: &mut TcpStream) -> String {
-    let mut head = Vec::new();
+async fn read_request(stream: &mut TcpStream) -> String {
+    let mut bytes = Vec::new();
     let mut buffer = [0; 1024];
-    while !head.windows(4).any(|window| window == b"\r\n\r\n") {
+    while !is_whole(&bytes) {
         match stream.read(&mut buffer).await {
             Ok(0) | Err(_) => break,
-            Ok(count) => head.extend_from_slice(&buffer[..count]),
+            Ok(count) => bytes.extend_from_slice(&buffer[..count]),
         }
     }
-    String::from_utf8(head).unwrap_or_default()
+    String::from_utf8(bytes).unwrap_or_default()
+}
+
+/// Whether head and body are there.
+fn is_whole(bytes: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(bytes).to_ascii_lowercase();
+    let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
+    body.len() >= length.unwrap_or(0)
 }

@@ -2,12 +2,16 @@
 
 use std::time::Duration;
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use sidelight::{
-    model::{FailReason, Indicator, IndicatorKind, ProviderId},
-    provider::{self, ABUSEIPDB, BuildError, Feedback, KNOWN, LookupError, VIRUSTOTAL},
+    model::{FailReason, Indicator, IndicatorKind, ProviderId, VerdictKind},
+    provider::{
+        self, ABUSEIPDB, BuildError, Feedback, KNOWN, KeyUse, LookupError, MALWAREBAZAAR, MISP, PASSIVETOTAL,
+        SAFEBROWSING, SHODAN, URLSCAN, VIRUSTOTAL,
+    },
 };
 
-use crate::provider_support::{CANARY, Canned, build, clock, config};
+use crate::provider_support::{CANARY, Canned, build, clock, config, sample};
 
 #[tokio::test]
 async fn requests_say_what_the_services_expect() {
@@ -94,7 +98,8 @@ async fn a_redirect_to_another_host_does_not_take_the_key_there() {
         for spec in KNOWN {
             let server = Canned::start(redirect.clone()).await;
             let provider = build(spec.id, config(&server.base_url()));
-            provider.lookup(&Indicator::new(IndicatorKind::Ipv4, "198.51.100.7")).await.unwrap_err();
+            let kind = spec.kinds[0];
+            provider.lookup(&Indicator::new(kind, sample(kind))).await.unwrap_err();
             assert_eq!(server.requests().len(), 1);
         }
     }
@@ -114,6 +119,105 @@ async fn a_redirect_to_a_metadata_service_is_a_failure_at_once() {
     }
 }
 
+/// First line, key and body of what is sent by POST or with a key elsewhere than in a header of its own.
+#[tokio::test]
+async fn requests_of_other_shapes_say_what_the_services_expect() {
+    let (ip, name, url, hash) =
+        ("198.51.100.7", "host.example", "http://a.example/b?c=d&e", sample(IndicatorKind::Md5));
+    let basic = format!("authorization: basic {}", STANDARD.encode(format!("user:{CANARY}")).to_ascii_lowercase());
+    let own = |header: &str| format!("{header}: {CANARY}");
+    let rows: [(ProviderId, IndicatorKind, &str, String, String, &str); 9] = [
+        (SHODAN, IndicatorKind::Ipv4, ip, format!("GET /shodan/host/{ip}?minify=true&key={CANARY}"), String::new(), ""),
+        (SHODAN, IndicatorKind::Domain, name, format!("GET /dns/domain/{name}?key={CANARY}"), String::new(), ""),
+        (
+            MISP,
+            IndicatorKind::Ipv4,
+            ip,
+            "POST /attributes/restSearch".into(),
+            own("authorization"),
+            r#""value":["198.51.100.7"]"#,
+        ),
+        (
+            MISP,
+            IndicatorKind::Ipv4,
+            ip,
+            "POST /attributes/restSearch".into(),
+            own("authorization"),
+            r#""enforceWarninglist":1"#,
+        ),
+        (PASSIVETOTAL, IndicatorKind::Domain, name, format!("GET /v2/reputation?query={name}"), basic, ""),
+        (
+            URLSCAN,
+            IndicatorKind::Url,
+            url,
+            "GET /api/v1/search/?q=page.url.keyword:%22http:%2F%2Fa.example%2Fb%3Fc%3Dd%26e%22&size=10".into(),
+            own("api-key"),
+            "",
+        ),
+        (
+            SAFEBROWSING,
+            IndicatorKind::Url,
+            url,
+            format!("POST /v4/threatMatches:find?key={CANARY}"),
+            String::new(),
+            r#""threatEntries":[{"url":"http://a.example/b?c=d&e"}]"#,
+        ),
+        (
+            MALWAREBAZAAR,
+            IndicatorKind::Md5,
+            hash,
+            "POST /api/v1/".into(),
+            own("auth-key"),
+            "query=get_info&hash=0123456789abcdef",
+        ),
+        (
+            MALWAREBAZAAR,
+            IndicatorKind::Md5,
+            hash,
+            "POST /api/v1/".into(),
+            "content-type: application/x-www-form-urlencoded".into(),
+            "",
+        ),
+    ];
+    for (id, kind, value, first, header, body) in rows {
+        let server = Canned::json(503, b"{}").await;
+        let provider = build(id, config(&format!("{}/gateway", server.base_url())));
+        provider.lookup(&Indicator::new(kind, value)).await.unwrap_err();
+        let requests = server.requests();
+        assert_eq!(requests.len(), 1, "asked once");
+        let (head, sent) = requests[0].split_once("\r\n\r\n").unwrap();
+        let expected = format!("{} HTTP/1.1", first.replacen(' ', " /gateway", 1));
+        assert_eq!(head.lines().next(), Some(&*expected), "{id} {value}");
+        assert!(head.to_ascii_lowercase().contains(&header), "{id}: {header} in {head}");
+        assert!(sent.contains(body), "{id}: {body} in {sent}");
+    }
+}
+
+/// One call about many indicators: each has its own answer, what cannot be asked about does not keep the others from being asked.
+#[tokio::test]
+async fn a_call_about_many_gives_each_its_own_answer() {
+    let answer =
+        br#"{"matches":[{"threatType":"MALWARE","threat":{"url":"http://bad.example/"},"cacheDuration":"300s"}]}"#;
+    let server = Canned::json(200, answer).await;
+    let provider = build(SAFEBROWSING, config(&server.base_url()));
+    assert_eq!(provider.batch_size(), 500);
+    let url = |value: &str| Indicator::new(IndicatorKind::Url, value);
+    let asked =
+        [url("http://good.example/"), Indicator::new(IndicatorKind::Domain, "bad.example"), url("http://bad.example/")];
+    let answers = provider.lookup_many(&asked).await;
+    let kinds: Vec<_> = answers.iter().map(|answer| answer.as_ref().ok().map(|verdict| verdict.kind)).collect();
+    assert_eq!(kinds, [Some(VerdictKind::Clean), None, Some(VerdictKind::Found)]);
+    assert!(matches!(&answers[1], Err(LookupError::Failed { reason: FailReason::Rejected, .. })));
+    assert_eq!(server.requests().len(), 1);
+
+    let down = Canned::json(503, b"{}").await;
+    let answers = build(MISP, config(&down.base_url())).lookup_many(&asked).await;
+    let unavailable = |answer: &Result<_, LookupError>| {
+        matches!(answer, Err(LookupError::Failed { reason: FailReason::Unavailable, .. }))
+    };
+    assert!(answers.len() == 3 && answers.iter().all(unavailable), "{answers:?}");
+}
+
 #[tokio::test]
 async fn an_answer_that_is_nested_without_end_is_no_answer() {
     let deep = |levels: usize| format!("{{\"x\":{}{}}}", "[".repeat(levels), "]".repeat(levels)).into_bytes();
@@ -122,7 +226,7 @@ async fn an_answer_that_is_nested_without_end_is_no_answer() {
             let server = Canned::json(200, &deep(levels)).await;
             let kind = spec.kinds[0];
             let provider = build(spec.id, config(&server.base_url()));
-            let error = provider.lookup(&Indicator::new(kind, "198.51.100.7")).await.unwrap_err();
+            let error = provider.lookup(&Indicator::new(kind, sample(kind))).await.unwrap_err();
             let malformed = matches!(&error, LookupError::Failed { reason: FailReason::Malformed, .. });
             assert!(malformed, "{} {levels}: {error:?}", spec.id);
         }
@@ -192,29 +296,31 @@ async fn rate_headers_are_fed_back() {
 fn bad_configurations_are_refused_without_a_word_of_their_secrets() {
     let with = |base_url: &str, key: &str| {
         let mut config = config(base_url);
-        config.api_key = key.to_owned().into();
+        config.api_key = Some(key.to_owned().into());
         config
     };
     assert!(!format!("{:?}", config("https://service.example")).contains(CANARY));
     for spec in KNOWN {
         let provider = spec.id;
+        let base = if spec.base_url.is_empty() { "https://own.example" } else { spec.base_url };
+        let key = if spec.key == KeyUse::Pair { "u:k" } else { "k" };
         let base_url = |why| BuildError::BaseUrl { provider, why };
         let rows = [
             (with("http://service.example", CANARY), base_url("is not https (http is for a loopback host only)")),
-            (with(&format!("https://u:{CANARY}@service.example"), "k"), base_url("holds a user name or password")),
-            (with(&format!("https://service.example?key={CANARY}"), "k"), base_url("holds a query or fragment")),
-            (with(CANARY, "k"), base_url("is not a URL")),
-            (with("https://169.254.169.254", "k"), base_url("is an address that no provider can have")),
-            (with("https://0x7f.1", "k"), base_url("writes an address in a form that hides which one it is")),
-            (with(spec.base_url, ""), BuildError::Key { provider }),
-            (with(spec.base_url, &format!("{CANARY}\n")), BuildError::Key { provider }),
+            (with(&format!("https://u:{CANARY}@service.example"), key), base_url("holds a user name or password")),
+            (with(&format!("https://service.example?key={CANARY}"), key), base_url("holds a query or fragment")),
+            (with(CANARY, key), base_url("is not a URL")),
+            (with("https://169.254.169.254", key), base_url("is an address that no provider can have")),
+            (with("https://0x7f.1", key), base_url("writes an address in a form that hides which one it is")),
+            (with(base, ""), BuildError::Key { provider }),
+            (with(base, &format!("u:{CANARY}\n")), BuildError::Key { provider }),
         ];
         for (config, expected) in rows {
             let error = provider::build(&[(provider, config)], &clock()).err().unwrap();
             assert!(!format!("{error:?} {error}").contains(CANARY));
             assert_eq!(error, expected);
         }
-        assert!(provider::build(&[(provider, with(spec.base_url, CANARY))], &clock()).is_ok());
+        assert!(provider::build(&[(provider, with(base, &format!("u:{CANARY}")))], &clock()).is_ok());
         assert!(spec.quota.parse::<sidelight::budget::Quota>().is_ok());
     }
     let stranger = ProviderId("stranger");

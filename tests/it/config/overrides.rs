@@ -66,7 +66,7 @@ fn a_whole_configuration_can_stand_in_the_environment() {
     );
     let (id, provider) = &config.providers[0];
     assert_eq!(id.as_str(), "virustotal");
-    assert_eq!(provider.api_key.expose_secret(), "the key");
+    assert_eq!(provider.api_key.as_ref().unwrap().expose_secret(), "the key");
     assert_eq!(provider.quota.to_string(), "2/s");
     assert_eq!(provider.weight, Some(50.0));
     assert_eq!(config.score.weights, [(*id, 50.0)]);
@@ -78,7 +78,7 @@ fn a_whole_configuration_can_stand_in_the_environment() {
 fn the_source_of_a_key_is_replaced_as_a_whole() {
     let text = format!("{MINIMAL}[providers.virustotal]\napi_key = {{ file = \"/nowhere\" }}\n");
     let variables = [("SIDELIGHT__PROVIDERS__VIRUSTOTAL__API_KEY__ENV", "KEY"), ("KEY", "k")];
-    assert_eq!(config_of(&text, &variables).providers[0].1.api_key.expose_secret(), "k");
+    assert_eq!(config_of(&text, &variables).providers[0].1.api_key.as_ref().unwrap().expose_secret(), "k");
 }
 
 #[test]

@@ -3,14 +3,26 @@
 use std::fs;
 
 use super::{config_of, files, parse_with};
-use sidelight::config;
+use sidelight::{
+    config,
+    provider::{KNOWN, KeyUse, VIRUSTOTAL},
+};
 
-const KEYS: [(&str, &str); 2] = [("VT_API_KEY", "one"), ("ABUSEIPDB_API_KEY", "two")];
+const KEYS: [(&str, &str); 8] = [
+    ("VT_API_KEY", "one"),
+    ("ABUSEIPDB_API_KEY", "two"),
+    ("SHODAN_API_KEY", "three"),
+    ("MISP_API_KEY", "four"),
+    ("PASSIVETOTAL_API_KEY", "user:five"),
+    ("URLSCAN_API_KEY", "six"),
+    ("SAFEBROWSING_API_KEY", "seven"),
+    ("MALWAREBAZAAR_API_KEY", "eight"),
+];
 
 #[test]
 fn every_sample_loads_without_a_warning() {
     let samples = files("samples", "toml");
-    assert!(samples.len() >= 2);
+    assert!(samples.len() >= 4);
     for sample in samples {
         let text = fs::read_to_string(&sample).unwrap();
         match parse_with(&text, &KEYS) {
@@ -23,10 +35,16 @@ fn every_sample_loads_without_a_warning() {
 #[test]
 fn the_full_sample_holds_the_defaults() {
     let full = fs::read_to_string("samples/sidelight.full.toml").unwrap();
-    let minimal = format!(
-        "{}\n[providers.abuseipdb]\napi_key = {{ env = \"ABUSEIPDB_API_KEY\" }}\n",
-        fs::read_to_string("samples/sidelight.toml").unwrap()
-    );
+    let mut minimal = fs::read_to_string("samples/sidelight.toml").unwrap();
+    for spec in KNOWN.iter().filter(|spec| spec.id != VIRUSTOTAL) {
+        minimal += &format!("\n[providers.{}]\n", spec.id);
+        if spec.key != KeyUse::Unused {
+            minimal += &format!("api_key = {{ env = \"{}_API_KEY\" }}\n", spec.id.as_str().to_uppercase());
+        }
+        if spec.base_url.is_empty() {
+            minimal += "base_url = \"https://misp.example.org\"\n";
+        }
+    }
     let (full, minimal) = (config_of(&full, &KEYS), config_of(&minimal, &KEYS));
     // The Debug of kafka::Config leaves fields out.
     let kafka = |config: &config::Config| {

@@ -37,7 +37,7 @@ fn a_key_comes_from_a_variable_a_file_or_a_credential() {
         ("credential = \"key\"".to_owned(), "from a file"),
     ] {
         let config = config_of(&with_key(&source), &variables);
-        assert_eq!(config.providers[0].1.api_key.expose_secret(), expected, "{source}");
+        assert_eq!(config.providers[0].1.api_key.as_ref().unwrap().expose_secret(), expected, "{source}");
     }
 }
 

@@ -1,0 +1,115 @@
+//! A request as a provider describes it. Plain data: `http` makes the bytes.
+
+use std::{borrow::Cow, net::IpAddr};
+
+use crate::{
+    model::{Indicator, IndicatorKind},
+    provider::LookupError,
+};
+
+/// How the key travels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Auth {
+    /// As the value of this header, in lower case.
+    Header(&'static str),
+    /// As this parameter of the query.
+    Query(&'static str),
+    /// As HTTP Basic: the key is `user:password`.
+    Basic,
+}
+
+/// In which form answers come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Content {
+    /// JSON by its content type.
+    Json,
+    /// JSON objects, one a line, under whatever text type the service gives them.
+    Lines,
+}
+
+/// What an error status means where the service speaks in its own way; `body` is its JSON, where it is JSON. `None` leaves it to
+/// the status.
+pub(crate) type Judge = fn(status: u16, body: Option<&[u8]>) -> Option<LookupError>;
+
+/// How one service is spoken to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wire {
+    pub(crate) auth: Auth,
+    pub(crate) content: Content,
+    pub(crate) judge: Judge,
+}
+
+impl Wire {
+    /// JSON, and errors by their status.
+    pub(crate) const fn json(auth: Auth) -> Self {
+        Self { auth, content: Content::Json, judge: |_, _| None }
+    }
+}
+
+/// What is sent along.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Payload<'a> {
+    /// Nothing: a GET.
+    Nothing,
+    /// This JSON text: a POST.
+    Json(Vec<u8>),
+    /// This form: a POST.
+    Form(Vec<(&'static str, Cow<'a, str>)>),
+}
+
+/// One request: `path`, then `segment` where there is one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Request<'a> {
+    pub(crate) path: &'static str,
+    pub(crate) segment: Option<Cow<'a, str>>,
+    pub(crate) query: Vec<(&'static str, Cow<'a, str>)>,
+    pub(crate) payload: Payload<'a>,
+}
+
+impl<'a> Request<'a> {
+    /// A GET of this fixed path, without a slash at its end where a segment follows.
+    pub(crate) const fn get(path: &'static str) -> Self {
+        Self { path, segment: None, query: Vec::new(), payload: Payload::Nothing }
+    }
+
+    /// A POST of a form.
+    pub(crate) fn form(path: &'static str, fields: Vec<(&'static str, Cow<'a, str>)>) -> Self {
+        Self { payload: Payload::Form(fields), ..Self::get(path) }
+    }
+
+    /// A POST of a JSON text.
+    pub(crate) fn json(path: &'static str, body: &serde_json::Value) -> Self {
+        Self { payload: Payload::Json(body.to_string().into_bytes()), ..Self::get(path) }
+    }
+
+    /// With this as one part of the path; it is encoded.
+    pub(crate) fn segment(self, segment: impl Into<Cow<'a, str>>) -> Self {
+        Self { segment: Some(segment.into()), ..self }
+    }
+
+    /// With one more parameter; its value is encoded.
+    pub(crate) fn query(mut self, name: &'static str, value: impl Into<Cow<'a, str>>) -> Self {
+        self.query.push((name, value.into()));
+        self
+    }
+}
+
+/// Whether a value is what its kind says, as far as a request relies on it. What is not is not sent.
+pub(crate) fn is_well_formed(indicator: &Indicator) -> bool {
+    let value = &*indicator.value;
+    let hash = |digits: usize| value.len() == digits && value.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let name = |text: &str| {
+        text.contains('.') && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'))
+    };
+    match indicator.kind {
+        IndicatorKind::Ipv4 | IndicatorKind::Ipv6 => value.parse::<IpAddr>().is_ok(),
+        IndicatorKind::Domain => name(value),
+        IndicatorKind::Url => !value.is_empty() && !value.contains(char::is_control),
+        IndicatorKind::Email => value.rsplit_once('@').is_some_and(|(user, host)| !user.is_empty() && name(host)),
+        IndicatorKind::Md5 => hash(32),
+        IndicatorKind::Sha1 => hash(40),
+        IndicatorKind::Sha256 => hash(64),
+        IndicatorKind::Sha512 => hash(128),
+        IndicatorKind::Cve => value.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-'),
+    }
+}
