@@ -7,6 +7,7 @@
 mod cpu;
 mod events;
 mod run;
+pub mod triage;
 
 use serde::Serialize;
 

@@ -4,7 +4,7 @@ use std::io::{self, Read, Write};
 
 use crate::{
     bench::{self, Options, Outcome as Measured, Row},
-    cli::{Outcome, say},
+    cli::{Outcome, bench_triage, say},
     kafka::{Guarantee, MockBroker, check_property},
     telemetry,
 };
@@ -45,6 +45,11 @@ pub(super) struct Args {
     /// Print JSON instead of a table.
     #[arg(long)]
     json: bool,
+    /// Replay generated days through the triage in simulated time, beside other orders and an oracle, instead.
+    #[arg(long)]
+    triage: bool,
+    #[command(flatten)]
+    day: bench_triage::Args,
     /// Serve a mock cluster with this many partitions until standard input closes.
     #[arg(long, hide = true, value_name = "PARTITIONS")]
     serve_mock: Option<i32>,
@@ -58,6 +63,9 @@ pub(super) fn run(args: &Args) -> Outcome {
     telemetry::init(telemetry::Config { level, ..telemetry::Config::default() });
     if let Some(partitions) = args.serve_mock {
         return serve_mock(partitions, &args.topics);
+    }
+    if args.triage {
+        return bench_triage::run(&args.day, args.json);
     }
     if args.guarantee == "exactly_once" && args.brokers.is_none() {
         return Err(anyhow::anyhow!("exactly_once needs a real cluster: name it with --brokers").into());

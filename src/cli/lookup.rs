@@ -13,7 +13,7 @@ use crate::{
     budget::Urgency,
     cache::Entry,
     cli::{ConfigArgs, Outcome, load_and_log},
-    enrich::{Enricher, Sighting},
+    enrich::{Enricher, EventContext, Sighting},
     extract::{Extraction, Extractor},
     gate::Gate,
     model::{Answer, Indicator, Role, SystemClock},
@@ -124,8 +124,12 @@ fn ask(value: &str, engine: &Engine, enricher: &Enricher, found: &mut Vec<Found>
         } else {
             let mut buffer = String::new();
             let subject = gate.subject(indicator.borrowed(), &mut buffer).to_owned();
-            let sighting =
-                Sighting { role: Role::Destination, urgency: Urgency::Urgent, tlp: gate.tlp(extraction.marking()) };
+            let sighting = Sighting {
+                role: Role::Destination,
+                urgency: Urgency::Urgent,
+                tlp: gate.tlp(extraction.marking()),
+                event: EventContext::default(),
+            };
             let asked = enricher.ask(&subject, None, sighting, None);
             found.push(Found::Asked(indicator, subject, asked.entry, asked.hopeful));
         }

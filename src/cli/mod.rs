@@ -4,6 +4,7 @@
 
 mod annotate;
 mod bench;
+mod bench_triage;
 mod check;
 mod demo;
 mod extract;

@@ -20,7 +20,7 @@ use crate::{
     extract::{self, Defang},
     gate::{self, Tlp, UrlQuery},
     kafka::{self, Guarantee, OffsetReset, OnGap, Partitioning},
-    model::IndicatorKind,
+    model::{IndicatorKind, Severity},
     pipeline::{self, Order},
     score,
     state::{self, Store},
@@ -283,12 +283,19 @@ pub(super) fn gate(context: &mut Context<'_>) -> gate::Config {
 
 /// `[enrich]`.
 pub(super) fn enrich(context: &mut Context<'_>) -> enrich::Config {
+    const SEVERITIES: &[(&str, Option<Severity>)] = &[
+        ("medium", Some(Severity::Medium)),
+        ("high", Some(Severity::High)),
+        ("critical", Some(Severity::Critical)),
+        ("off", None),
+    ];
     let defaults = enrich::Config::default();
     let mut s = Section::open(context, "enrich");
     let config = enrich::Config {
         max_waiting: s.read("max_waiting", defaults.max_waiting, integer(1..=100_000_000)).value,
         max_in_flight: s.read("max_in_flight", defaults.max_in_flight, integer(1..=10_000)).value,
         reserve: s.read("reserve", defaults.reserve, number(0.0..=0.9)).value,
+        urgent_severity: s.read("urgent_severity", defaults.urgent_severity, choice(SEVERITIES, &[])).value,
     };
     s.finish();
     config

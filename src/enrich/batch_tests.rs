@@ -57,7 +57,8 @@ impl Bench {
     }
 
     fn ask(&mut self, n: usize) -> Asked {
-        let sighting = Sighting { role: Role::Url, urgency: Urgency::Ordinary, tlp: Tlp::Clear };
+        let sighting =
+            Sighting { role: Role::Url, urgency: Urgency::Ordinary, tlp: Tlp::Clear, event: EventContext::default() };
         self.board.ask(&url(n), None, sighting, Some(0), self.clock.monotonic(), self.clock.wall_ms())
     }
 

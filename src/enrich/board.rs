@@ -10,7 +10,7 @@ use std::{
 };
 
 use crate::{
-    budget::{Urgency, purse::Reading},
+    budget::purse::Reading,
     cache::{Cache, Entry, Hit, is_withheld, time_to_live},
     enrich::{
         Asked, Notice, Parts,
@@ -22,7 +22,8 @@ use crate::{
         pool::Assessed,
         queue::Place,
         status::KeyHealth,
-        worth::{Sighting, often, worth},
+        triage::{Judgement, Triage},
+        worth::Sighting,
     },
     model::{Answer, FailReason, Indicator, Reason, Tlp, Verdict},
     provider::{Effect, LookupError},
@@ -68,6 +69,7 @@ pub(super) struct Board {
     /// All flights by place; the last is the one that is worth least.
     ranks: BTreeMap<Place, Indicator>,
     seq: u64,
+    triage: Triage,
     max_waiting: usize,
     pub(super) deadline: Duration,
     late_for: Duration,
@@ -92,6 +94,7 @@ impl Board {
             flights: HashMap::default(),
             ranks: BTreeMap::new(),
             seq: 0,
+            triage: Triage::new(&parts.config),
             max_waiting: parts.config.max_waiting.max(1),
             deadline: parts.deadline,
             late_for: parts.late_for,
@@ -171,7 +174,7 @@ impl Board {
             let Some(desk) = self.desks.get_mut(slot.provider).filter(|_| kept_back) else { continue };
             if desk.door.refusal(marking).is_none() {
                 slot.state = SlotState::Waiting { not_before: now, attempts: 0, last: None };
-                flight.hopeful |= desk.is_hopeful(now, deadline);
+                flight.hopeful |= desk.is_hopeful(now, deadline, flight.place);
                 desk.queue.push(flight.place, indicator.clone(), now, now);
                 flight.snapshot = None;
                 self.effects.wake |= 1 << slot.provider;
@@ -182,10 +185,10 @@ impl Board {
     /// A waiting indicator moves up when it is seen in a better place, or often.
     fn sighted_again(&mut self, indicator: &Indicator, sighting: Sighting, now: Duration) {
         let Some(flight) = self.flights.get_mut(indicator) else { return };
-        flight.sightings = flight.sightings.saturating_add(1);
-        flight.points = flight.points.max(worth(indicator.kind, sighting));
-        let place = flight.place.worth_now(flight.points + often(flight.sightings));
-        if place.worth() <= flight.place.worth() {
+        let judged = self.triage.judge(indicator, sighting, flight.started, now);
+        flight.flood &= judged.flood;
+        let place = flight.place.raised(judged.worth, judged.urgent);
+        if place == flight.place {
             return;
         }
         for slot in &flight.slots {
@@ -210,27 +213,27 @@ impl Board {
         now: Duration,
         wall_ms: i64,
     ) -> Asked {
-        let points = worth(indicator.kind, sighting);
-        let place = Place::new(points, self.seq);
+        let judged = self.triage.judge(&indicator, sighting, now, now);
+        let place = Place::new(judged.worth, self.seq, judged.urgent);
         self.seq += 1;
         let slots = self.slots(&indicator, prior, sighting.tlp, now);
         let mut flight =
-            Flight { slots, place, points, sightings: 1, listeners, started: now, hopeful: false, snapshot: None };
+            Flight { slots, place, flood: judged.flood, listeners, started: now, hopeful: false, snapshot: None };
         if !flight.is_open() {
             let entry = self.entry(&indicator, &flight, now, wall_ms);
             self.keep(&indicator, &entry, now);
             return Asked { entry, hopeful: false, open: false, joined: false };
         }
-        if self.flights.len() >= self.max_waiting && !self.make_room(points, now, wall_ms) {
+        if self.flights.len() >= self.max_waiting && !self.make_room(judged.worth, now, wall_ms) {
             self.outranked += 1;
-            give_up(&mut flight, Reason::Outranked);
+            give_up(&mut flight, Judgement::reason(judged.flood));
             let entry = self.entry(&indicator, &flight, now, wall_ms);
             return Asked { entry, hopeful: false, open: false, joined: false };
         }
         let deadline = self.deadline;
         flight.hopeful = flight.slots.iter().any(|slot| {
             matches!(slot.state, SlotState::Waiting { .. })
-                && self.desks.get(slot.provider).is_some_and(|desk| desk.is_hopeful(now, deadline))
+                && self.desks.get(slot.provider).is_some_and(|desk| desk.is_hopeful(now, deadline, place))
         });
         for slot in &flight.slots {
             if let (SlotState::Waiting { not_before, .. }, Some(desk)) =
@@ -270,10 +273,10 @@ impl Board {
             .collect()
     }
 
-    /// Drops the flight that is worth least, if that is less than `points`. Flights with a call under way stay: the call is paid.
-    fn make_room(&mut self, points: u32, now: Duration, wall_ms: i64) -> bool {
+    /// Drops the flight that is worth least, if that is less than `worth`. Flights with a call under way stay: the call is paid.
+    fn make_room(&mut self, worth: u32, now: Duration, wall_ms: i64) -> bool {
         const LOOKED_AT: usize = 256;
-        let victim = self.ranks.iter().rev().take(LOOKED_AT).take_while(|(place, _)| place.worth() < points).find_map(
+        let victim = self.ranks.iter().rev().take(LOOKED_AT).take_while(|(place, _)| place.worth() < worth).find_map(
             |(_, indicator)| {
                 self.flights.get(indicator).is_some_and(|flight| !flight.is_calling()).then(|| indicator.clone())
             },
@@ -287,7 +290,7 @@ impl Board {
                     desk.queue.remove(flight.place, *not_before);
                 }
             }
-            give_up(flight, Reason::Outranked);
+            give_up(flight, Judgement::reason(flight.flood));
         }
         self.outranked += 1;
         self.land(&victim, now, wall_ms);
@@ -311,8 +314,7 @@ impl Board {
         }
         let Some(desk) = self.desks.get_mut(provider) else { return Err(Idle::UntilWoken) };
         desk.may_call(now)?;
-        let urgent = desk.queue.best().is_some_and(Place::is_urgent);
-        let urgency = if urgent { Urgency::Urgent } else { Urgency::Ordinary };
+        let urgency = desk.pays();
         if let Err(open) = desk.breaker.admit() {
             return Err(Idle::Until(open.retry_at));
         }
@@ -323,7 +325,7 @@ impl Board {
         }
         desk.gathered();
         let batch = desk.batch;
-        let taken: Vec<Indicator> = std::iter::from_fn(|| desk.queue.pop()).take(batch).collect();
+        let taken: Vec<Indicator> = std::iter::from_fn(|| desk.queue.pop(urgency)).take(batch).collect();
         self.start(provider, &taken);
         Ok(taken)
     }

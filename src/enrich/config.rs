@@ -1,5 +1,7 @@
 //! Configuration of the enricher.
 
+use crate::model::Severity;
+
 /// Bounds of the enricher.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -9,10 +11,12 @@ pub struct Config {
     pub max_in_flight: usize,
     /// Share of every quota that is kept for urgent indicators, 0.0..=0.9.
     pub reserve: f64,
+    /// Indicators of events of this severity or a higher one may use the reserve; `None`: only those that a person asks about.
+    pub urgent_severity: Option<Severity>,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { max_waiting: 100_000, max_in_flight: 64, reserve: 0.2 }
+        Self { max_waiting: 100_000, max_in_flight: 64, reserve: 0.2, urgent_severity: Some(Severity::High) }
     }
 }

@@ -4,7 +4,13 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use crate::{
     budget::{Budget, Span, Urgency},
-    enrich::{door::Door, fleet::LeaseDesk, flight::Blocked, queue::Queue, status::KeyHealth},
+    enrich::{
+        door::Door,
+        fleet::LeaseDesk,
+        flight::Blocked,
+        queue::{Place, Queue},
+        status::KeyHealth,
+    },
     model::{ProviderId, Reason, Tlp},
     provider::{Breaker, Provider},
 };
@@ -127,7 +133,7 @@ impl Desk {
     }
 
     /// Whether one more indicator that joins the line now can be answered within `wait`.
-    pub(super) fn is_hopeful(&self, now: Duration, wait: Duration) -> bool {
+    pub(super) fn is_hopeful(&self, now: Duration, wait: Duration, place: Place) -> bool {
         let out_of_reach = self.lease.as_ref().is_some_and(|lease| lease.is_unanswered(now));
         if wait.is_zero() || self.closed.is_some() || out_of_reach {
             return false;
@@ -136,6 +142,7 @@ impl Desk {
         if self.paused_until > until || self.breaker.open_until().is_some_and(|at| at > until) {
             return false;
         }
+        let urgency = if place.is_urgent() { Urgency::Urgent } else { Urgency::Ordinary };
         let ahead = self.queue.ready();
         if !self.typical.is_zero() {
             // Calls that the slots can start and finish until then.
@@ -144,7 +151,7 @@ impl Desk {
                 return false;
             }
         }
-        u64::try_from(ahead / self.batch).unwrap_or(u64::MAX) < self.budget.capacity_within(wait, Urgency::Ordinary)
+        u64::try_from(ahead / self.batch).unwrap_or(u64::MAX) < self.budget.capacity_within(wait, urgency)
     }
 
     /// Until when the next call is left open for more indicators; `None` when it is full, or has been open for long enough.
@@ -224,6 +231,18 @@ impl Desk {
         let waiting = u64::try_from(self.queue.ready().div_ceil(self.batch)).unwrap_or(u64::MAX);
         let room = self.budget.capacity_within(wait, Urgency::Ordinary);
         (waiting >= room).then(|| (Blocked::Quota, Some(now.saturating_add(self.window))))
+    }
+
+    /// How the next call is paid: that of the best that waits; but where its share of the quota is used up for now, and others that wait may use the reserve,
+    /// these are asked about meanwhile.
+    pub(super) fn pays(&self) -> Urgency {
+        let best_is_urgent = self.queue.best().is_some_and(Place::is_urgent);
+        let reserve_is_open = || {
+            self.queue.first(Urgency::Urgent).is_some()
+                && self.budget.exhausted_until(Urgency::Ordinary).is_some()
+                && self.budget.exhausted_until(Urgency::Urgent).is_none()
+        };
+        if best_is_urgent || reserve_is_open() { Urgency::Urgent } else { Urgency::Ordinary }
     }
 
     /// Whether a call may be tried now, apart from budget and call slots.

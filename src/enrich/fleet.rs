@@ -226,15 +226,16 @@ impl Board {
         if desk.gathers_until(now.monotonic).is_some() {
             return;
         }
+        let urgency = desk.pays();
         let Some(lease) = &mut desk.lease else { return };
         let (waiting, slots) = (desk.queue.ready(), desk.slots);
         let wants =
             member.fleet.look(|ledger, there| lease.purse.wants(ledger, waiting, slots, now, there)).unwrap_or(0);
         // The reserve is for those that are urgent: they are not mixed with others.
-        let urgent = desk.queue.best().is_some_and(crate::enrich::queue::Place::is_urgent);
         let mut items = Vec::with_capacity(wants);
-        while items.len() < wants && desk.queue.best().is_some_and(|place| place.is_urgent() == urgent) {
-            let Some(indicator) = desk.queue.hold() else { break };
+        while items.len() < wants
+            && let Some(indicator) = desk.queue.hold(urgency)
+        {
             let claim = digest(indicator.kind.as_str(), &indicator.value);
             items.push((indicator, claim));
         }
@@ -243,7 +244,6 @@ impl Board {
         }
         desk.gathered();
         let Some(lease) = &mut desk.lease else { return };
-        let urgency = if urgent { Urgency::Urgent } else { Urgency::Ordinary };
         member.seq += 1;
         let id = RecordId { replica: member.replica, seq: member.seq };
         let record = lease.purse.ask(id.seq, items, urgency, now);

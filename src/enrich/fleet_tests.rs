@@ -113,7 +113,12 @@ impl Replicas {
 
     fn ask(&mut self, replica: usize, n: u8) -> Asked {
         let now = self.now();
-        let sighting = Sighting { role: Role::Destination, urgency: Urgency::Ordinary, tlp: crate::model::Tlp::Clear };
+        let sighting = Sighting {
+            role: Role::Destination,
+            urgency: Urgency::Ordinary,
+            tlp: crate::model::Tlp::Clear,
+            event: EventContext::default(),
+        };
         self.boards[replica].0.ask(&address(n), None, sighting, Some(3), now.monotonic, now.wall_ms)
     }
 

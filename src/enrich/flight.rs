@@ -78,10 +78,8 @@ pub(super) enum Blocked {
 pub(super) struct Flight {
     pub(super) slots: Vec<Slot>,
     pub(super) place: Place,
-    /// Worth of the best sighting so far.
-    pub(super) points: u32,
-    /// How often it was asked for while it waited.
-    pub(super) sightings: u32,
+    /// Whether its source, or its group, brings more than a fair share.
+    pub(super) flood: bool,
     /// Listeners that take part, a bit each.
     pub(super) listeners: u64,
     pub(super) started: Duration,

@@ -10,7 +10,8 @@
 //! # Guarantees
 //! - A provider is asked once for an indicator, however many events carry it, and never beyond its budget: retries pay like first calls.
 //! - A failure is never a verdict. What is missing says why: throttled, failed, pending or skipped, with a reason.
-//! - The waiting set is bounded by `max_waiting`; what falls out is skipped as `outranked` and is tried again when it is seen again.
+//! - The waiting set is bounded by `max_waiting`; what falls out is skipped as `outranked` or `flood` and is tried again when it is seen again;
+//!   what was counted of it is remembered.
 //!
 //! The state machine (`board`) is synchronous and takes its time as a parameter; only `dispatch` is async.
 
@@ -21,6 +22,7 @@ mod config;
 mod desk;
 mod dispatch;
 mod door;
+mod evidence;
 mod fleet;
 #[cfg(test)]
 mod fleet_tests;
@@ -32,13 +34,16 @@ mod pool_tests;
 mod queue;
 mod quiet;
 mod reload;
+mod replay;
 mod status;
 #[cfg(test)]
 mod tests;
+mod triage;
 mod worth;
 
 use std::{
     fmt,
+    hash::BuildHasher as _,
     sync::{Arc, OnceLock, atomic::AtomicUsize},
     time::Duration,
 };
@@ -53,8 +58,9 @@ pub use config::Config;
 pub use desk::{Dice, Setup};
 pub use fleet::FleetState;
 pub use pool::Warmth;
+pub use replay::Replay;
 pub use status::{KeyHealth, ProviderStatus};
-pub use worth::{Sighting, worth};
+pub use worth::{EventContext, Sighting};
 
 use crate::{
     budget::Fleet,
@@ -167,6 +173,8 @@ struct Shared {
     ledger: OnceLock<Arc<dyn Log>>,
     /// Records on their way to the ledger.
     unwritten: Arc<AtomicUsize>,
+    /// Hashes what events name as their source.
+    sources: foldhash::fast::RandomState,
 }
 
 /// The enricher. `Clone` shares it.
@@ -215,6 +223,7 @@ impl Enricher {
                 pool,
                 ledger,
                 unwritten,
+                sources: foldhash::fast::RandomState::default(),
             }),
         }
     }
@@ -250,6 +259,11 @@ impl Enricher {
         };
         self.shared.apply(effects);
         asked
+    }
+
+    /// The number of a source of events, for [`EventContext`]: the same for the same bytes while the process lives, never 0.
+    pub fn source_number(&self, source: &[u8]) -> u64 {
+        self.shared.sources.hash_one(source) | 1
     }
 
     /// Whether a fresh entry has to be completed for an event of this marking: a provider that was not to be asked when the entry was made,

@@ -85,7 +85,12 @@ impl Replica {
             Hit::Fresh(entry) | Hit::Stale(entry) => Some(entry),
             Hit::Miss => None,
         };
-        let sighting = Sighting { role: Role::Destination, urgency: Urgency::Ordinary, tlp: Tlp::Clear };
+        let sighting = Sighting {
+            role: Role::Destination,
+            urgency: Urgency::Ordinary,
+            tlp: Tlp::Clear,
+            event: EventContext::default(),
+        };
         self.enricher.ask(&indicator, prior.as_deref(), sighting, Some(0))
     }
 

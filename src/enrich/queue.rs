@@ -1,24 +1,30 @@
 //! The waiting line of one provider: best first, and those that must not be tried yet.
 
-use std::{cmp::Reverse, collections::BTreeMap, time::Duration};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
-use crate::model::Indicator;
+use crate::{budget::Urgency, model::Indicator};
 
 /// A place in the line: worth first, then order of arrival.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Place {
     worth: Reverse<u32>,
     seq: u64,
+    /// May be paid from the reserve.
+    urgent: bool,
 }
 
 impl Place {
-    pub(super) fn new(worth: u32, seq: u64) -> Self {
-        Self { worth: Reverse(worth), seq }
+    pub(super) fn new(worth: u32, seq: u64, urgent: bool) -> Self {
+        Self { worth: Reverse(worth), seq, urgent }
     }
 
-    /// The same arrival with another worth.
-    pub(super) fn worth_now(self, worth: u32) -> Self {
-        Self { worth: Reverse(worth), seq: self.seq }
+    /// The same arrival after another sighting: never worth less than before.
+    pub(super) fn raised(self, worth: u32, urgent: bool) -> Self {
+        Self { worth: Reverse(worth.max(self.worth())), seq: self.seq, urgent: urgent || self.urgent }
     }
 
     pub(super) fn worth(self) -> u32 {
@@ -27,7 +33,7 @@ impl Place {
 
     /// Whether it is worth the reserve.
     pub(super) fn is_urgent(self) -> bool {
-        self.worth() >= 1_000
+        self.urgent
     }
 }
 
@@ -35,6 +41,8 @@ impl Place {
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     ready: BTreeMap<Place, Indicator>,
+    /// Those of them that may be paid from the reserve.
+    urgent: BTreeSet<Place>,
     delayed: BTreeMap<(Duration, Place), Indicator>,
     /// Those for which a call was asked for, or may start, in the fleet's ledger.
     held: BTreeMap<Place, Indicator>,
@@ -44,7 +52,7 @@ impl Queue {
     /// Joins the line, not to be tried before `not_before`.
     pub(super) fn push(&mut self, place: Place, indicator: Indicator, not_before: Duration, now: Duration) {
         if not_before <= now {
-            self.ready.insert(place, indicator);
+            self.enter(place, indicator);
         } else {
             self.delayed.insert((not_before, place), indicator);
         }
@@ -52,9 +60,17 @@ impl Queue {
 
     /// Leaves the line.
     pub(super) fn remove(&mut self, place: Place, not_before: Duration) {
+        self.urgent.remove(&place);
         if self.ready.remove(&place).is_none() && self.held.remove(&place).is_none() {
             self.delayed.remove(&(not_before, place));
         }
+    }
+
+    fn enter(&mut self, place: Place, indicator: Indicator) {
+        if place.urgent {
+            self.urgent.insert(place);
+        }
+        self.ready.insert(place, indicator);
     }
 
     /// Takes another place in the line.
@@ -67,11 +83,17 @@ impl Queue {
         }
     }
 
-    /// Takes the best that is ready out of the line, until [`Queue::release`]; it still belongs to it.
-    pub(super) fn hold(&mut self) -> Option<Indicator> {
-        let (place, indicator) = self.ready.pop_first()?;
+    /// Takes the best that is ready and may be paid in this way out of the line, until [`Queue::release`]; it still belongs to it.
+    pub(super) fn hold(&mut self, urgency: Urgency) -> Option<Indicator> {
+        let (place, indicator) = self.leave(urgency)?;
         self.held.insert(place, indicator.clone());
         Some(indicator)
+    }
+
+    fn leave(&mut self, urgency: Urgency) -> Option<(Place, Indicator)> {
+        let place = self.first(urgency)?;
+        self.urgent.remove(&place);
+        self.ready.remove(&place).map(|indicator| (place, indicator))
     }
 
     /// Whether a place is held.
@@ -93,7 +115,7 @@ impl Queue {
                 break;
             }
             let ((_, place), indicator) = first.remove_entry();
-            self.ready.insert(place, indicator);
+            self.enter(place, indicator);
         }
     }
 
@@ -102,9 +124,17 @@ impl Queue {
         self.ready.first_key_value().map(|(place, _)| *place)
     }
 
-    /// Takes the best that is ready.
-    pub(super) fn pop(&mut self) -> Option<Indicator> {
-        self.ready.pop_first().map(|(_, indicator)| indicator)
+    /// The best that is ready and may be paid in this way: the reserve is for the urgent ones, everything else for all.
+    pub(super) fn first(&self, urgency: Urgency) -> Option<Place> {
+        match urgency {
+            Urgency::Ordinary => self.best(),
+            Urgency::Urgent => self.urgent.first().copied(),
+        }
+    }
+
+    /// Takes the best that is ready and may be paid in this way.
+    pub(super) fn pop(&mut self, urgency: Urgency) -> Option<Indicator> {
+        self.leave(urgency).map(|(_, indicator)| indicator)
     }
 
     /// When the next delayed one ripens.
@@ -124,6 +154,7 @@ impl Queue {
 
     /// Empties the line.
     pub(super) fn drain(&mut self) -> Vec<Indicator> {
+        self.urgent.clear();
         let delayed = std::mem::take(&mut self.delayed).into_values();
         let held = std::mem::take(&mut self.held).into_values();
         std::mem::take(&mut self.ready).into_values().chain(delayed).chain(held).collect()

@@ -67,7 +67,14 @@ impl Bench {
 
     fn ask_as(&mut self, n: u8, role: Role, urgency: Urgency) -> Asked {
         let (now, wall) = self.now();
-        self.board.ask(&address(n), None, Sighting { role, urgency, tlp: self.marking }, Some(3), now, wall)
+        self.board.ask(
+            &address(n),
+            None,
+            Sighting { role, urgency, tlp: self.marking, event: EventContext::default() },
+            Some(3),
+            now,
+            wall,
+        )
     }
 
     fn ask(&mut self, n: u8) -> Asked {
@@ -327,7 +334,12 @@ fn an_expired_answer_is_shown_while_it_is_refreshed_and_survives_a_failure() {
     bench.clock.advance(25 * 3_600 * SECOND);
     let (now, wall) = bench.now();
     let Hit::Stale(prior) = bench.cache.get(address(1).borrowed(), now) else { panic!("expired, still shown") };
-    let sighting = Sighting { role: Role::Destination, urgency: Urgency::Ordinary, tlp: Tlp::Clear };
+    let sighting = Sighting {
+        role: Role::Destination,
+        urgency: Urgency::Ordinary,
+        tlp: Tlp::Clear,
+        event: EventContext::default(),
+    };
     let asked = bench.board.ask(&address(1), Some(&prior), sighting, Some(0), now, wall);
     assert_eq!(asked.entry.assessment().status, Status::Complete);
     assert!(asked.entry.assessment().sources.iter().all(|source| source.stale));
@@ -437,7 +449,12 @@ fn an_expired_answer_under_a_strict_marking_is_refreshed_by_the_next_lax_event()
     };
     for (marking, open) in [(Tlp::Red, false), (Tlp::Clear, true)] {
         let (entry, (now, wall)) = (prior(&bench), bench.now());
-        let sighting = Sighting { role: Role::Destination, urgency: Urgency::Ordinary, tlp: marking };
+        let sighting = Sighting {
+            role: Role::Destination,
+            urgency: Urgency::Ordinary,
+            tlp: marking,
+            event: EventContext::default(),
+        };
         let asked = bench.board.ask(&address(1), Some(&entry), sighting, None, now, wall);
         assert_eq!(asked.open, open, "{marking:?}");
         assert_eq!(answers(&asked.entry), ["clean", "clean"], "expired but good, whatever the marking");

@@ -1,83 +1,159 @@
-//! Triage: what an indicator is worth asking about, when more wait than the budget allows.
+//! What an indicator is worth asking about, when more wait than the budget allows. The highest worth is asked first, equal worth in order of arrival.
 //!
-//! The worth is a sum of points; a higher worth is asked first, equal worth in order of arrival.
+//! ```text
+//! worth = ROLE + KIND + SEVERITY + SIGHTING * log2(sightings) + SPREAD * log2(sources) - FLOOD * over + AGE * hours waited
+//!         (+ ANALYST where a person waits for it)
+//! over  = log2(new indicators of the source or group in the last hours / its fair share), 0 within the share
+//! ```
 //!
-//! | part | points | why |
+//! | constant | points | why |
 //! |---|---|---|
-//! | urgent | 1,000 | an analyst or an event of high severity waits for it |
+//! | [`ANALYST`] | 100,000 | a person waits for it: before everything else |
 //! | role | 0–60 | what a host reaches for says more than what merely appears in a text |
 //! | kind | 0–20 | hashes and URLs are specific, addresses are shared |
-//! | sightings | 0–50 | 5 for each doubling: one answer serves many events |
+//! | [`SEVERITY`] | 0, 30, 100, 130 | low, medium or matched by a rule, high, critical: of the best sighting, and not of a source that floods |
+//! | [`SIGHTING`] | 20 a doubling, at most 200 | one answer serves many events; what is seen once is most often never seen again |
+//! | [`SPREAD`] | 50 a doubling, at most 300 | what several hosts meet is an event of the organisation; sources that flood do not count |
+//! | [`FLOOD`] | -25 a doubling over the share, at most -150 | made-up names must not spend the budget |
+//! | [`SOURCE_SHARE`] | 30 in an hour and fading | new indicators that a host may bring before it counts as flooding |
+//! | [`GROUP_SHARE`] | 20 in an hour and fading | the same of a registered domain, or of a network of 256 addresses |
+//! | [`URGENT_SHARE`] | 4 in an hour and fading | urgent indicators that a host may bring before the reserve is closed to it |
+//! | [`AGE`] | 1 an hour | nothing waits for ever behind what comes later |
 
 use crate::{
     budget::Urgency,
-    model::{IndicatorKind, Role, Tlp},
+    model::{IndicatorKind, Role, Severity, Tlp},
 };
+
+/// A person waits for it.
+pub(super) const ANALYST: i32 = 100_000;
+/// Of low, medium, high and critical events.
+const SEVERITY: [i32; 4] = [0, 30, 100, 130];
+/// For each doubling of the sightings.
+const SIGHTING: i32 = 20;
+const MOST_SIGHTINGS: i32 = 200;
+/// For each doubling of the sources.
+const SPREAD: i32 = 50;
+const MOST_SPREAD: i32 = 300;
+/// For each doubling over the fair share.
+const FLOOD: i32 = 25;
+const MOST_FLOOD: i32 = 150;
+/// New indicators of a source.
+pub(super) const SOURCE_SHARE: f32 = 30.0;
+/// New indicators of a registered domain, or of a network.
+pub(super) const GROUP_SHARE: f32 = 20.0;
+/// Urgent indicators of a source.
+pub(super) const URGENT_SHARE: f32 = 4.0;
+/// For an hour of waiting.
+pub(super) const AGE: i32 = 1;
 
 /// What is known of the event that shows an indicator.
 #[derive(Clone, Copy, Debug)]
 pub struct Sighting {
     /// Where in the event it was found.
     pub role: Role,
-    /// How urgent the event is.
+    /// How urgent it is: urgent where an analyst waits for it.
     pub urgency: Urgency,
-    /// The event's marking.
+    /// The marking of the event: which providers may hear of it.
     pub tlp: Tlp,
+    /// What the event says of itself.
+    pub event: EventContext,
 }
 
-/// Points of an indicator of this kind in this sighting.
-pub const fn worth(kind: IndicatorKind, sighting: Sighting) -> u32 {
-    let urgent = match sighting.urgency {
-        Urgency::Urgent => 1_000,
-        Urgency::Ordinary => 0,
-    };
-    let role = match sighting.role {
+/// What an event says of itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EventContext {
+    /// How serious it is.
+    pub severity: Severity,
+    /// A hash of the host, or of the record's key; 0 where neither is known.
+    pub source: u64,
+}
+
+/// What all sightings of an indicator add up to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Evidence {
+    /// How often it was asked for.
+    pub(super) sightings: u32,
+    /// Distinct sources that do not flood, roughly.
+    pub(super) sources: u32,
+    /// Doublings over the fair share of its group, or of the source that floods least.
+    pub(super) over: u8,
+    /// The highest of the events, but of those of sources that flood.
+    pub(super) severity: Severity,
+}
+
+/// Points of an indicator of this kind in this place of an event, apart from its age.
+pub(super) fn points(kind: IndicatorKind, role: Role, evidence: Evidence) -> i32 {
+    let severity = SEVERITY.get(evidence.severity as usize).copied().unwrap_or_default();
+    of_role(role)
+        + of_kind(kind)
+        + severity
+        + doublings(SIGHTING, evidence.sightings, MOST_SIGHTINGS)
+        + doublings(SPREAD, evidence.sources, MOST_SPREAD)
+        - (FLOOD * i32::from(evidence.over)).min(MOST_FLOOD)
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "a few hundred points")]
+fn doublings(each: i32, count: u32, most: i32) -> i32 {
+    ((f64::from(each) * f64::from(count.max(1)).log2()) as i32).min(most)
+}
+
+const fn of_role(role: Role) -> i32 {
+    match role {
         Role::Destination | Role::Query | Role::Url | Role::File | Role::Process => 60,
         Role::Sni | Role::Module | Role::Sender => 50,
         Role::Answer | Role::Source | Role::Forwarded => 40,
         Role::Cert | Role::Referrer => 30,
         Role::Recipient | Role::Freetext => 10,
         Role::Asset | Role::Observer => 0,
-    };
-    let kind = match kind {
+    }
+}
+
+const fn of_kind(kind: IndicatorKind) -> i32 {
+    match kind {
         IndicatorKind::Md5 | IndicatorKind::Sha1 | IndicatorKind::Sha256 | IndicatorKind::Sha512 => 20,
         IndicatorKind::Url => 15,
         IndicatorKind::Domain => 10,
         IndicatorKind::Ipv4 | IndicatorKind::Ipv6 => 5,
         IndicatorKind::Email | IndicatorKind::Cve => 0,
-    };
-    urgent + role + kind
-}
-
-/// Points for having been seen this often while it waits.
-pub(super) const fn often(sightings: u32) -> u32 {
-    let doublings = match sightings.checked_ilog2() {
-        Some(doublings) => doublings,
-        None => 0,
-    };
-    let points = 5 * doublings;
-    if points > 50 { 50 } else { points }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn frequent_sightings_count_up_to_a_bound() {
-        for (sightings, points) in [(0, 0), (1, 0), (2, 5), (3, 5), (4, 10), (1_000, 45), (u32::MAX, 50)] {
-            assert_eq!(often(sightings), points, "{sightings}");
-        }
+    const PLAIN: Evidence = Evidence { sightings: 1, sources: 1, over: 0, severity: Severity::Low };
+
+    fn of(evidence: Evidence) -> i32 {
+        points(IndicatorKind::Domain, Role::Query, evidence)
     }
 
     #[test]
-    fn each_part_counts_in_its_direction() {
-        let points = |kind, role, urgency| worth(kind, Sighting { role, urgency, tlp: Tlp::Clear });
-        let base = points(IndicatorKind::Ipv4, Role::Freetext, Urgency::Ordinary);
-        assert!(points(IndicatorKind::Ipv4, Role::Freetext, Urgency::Urgent) > base);
-        assert!(points(IndicatorKind::Ipv4, Role::Destination, Urgency::Ordinary) > base);
-        assert!(points(IndicatorKind::Sha256, Role::Freetext, Urgency::Ordinary) > base);
-        let best_ordinary = points(IndicatorKind::Sha256, Role::Destination, Urgency::Ordinary);
-        assert!(points(IndicatorKind::Cve, Role::Observer, Urgency::Urgent) > best_ordinary);
+    fn each_constant_counts_in_its_direction() {
+        let base = of(PLAIN);
+        assert!(of(Evidence { sightings: 2, ..PLAIN }) > base);
+        assert!(of(Evidence { sources: 2, ..PLAIN }) > of(Evidence { sightings: 2, ..PLAIN }), "spread says more");
+        assert!(of(Evidence { over: 1, ..PLAIN }) < base);
+        let severities = [Severity::Low, Severity::Medium, Severity::High, Severity::Critical];
+        assert!(severities.map(|severity| of(Evidence { severity, ..PLAIN })).is_sorted_by(|a, b| a < b));
+        assert!(points(IndicatorKind::Domain, Role::Freetext, PLAIN) < base);
+        assert!(points(IndicatorKind::Sha256, Role::Query, PLAIN) > base);
+        let everything = Evidence { sightings: u32::MAX, sources: u32::MAX, over: 0, severity: Severity::Critical };
+        assert!(of(everything) < ANALYST, "nothing outweighs a person");
+    }
+
+    #[test]
+    fn counts_are_bounded() {
+        assert_eq!(of(Evidence { sightings: u32::MAX, ..PLAIN }) - of(PLAIN), MOST_SIGHTINGS);
+        assert_eq!(of(Evidence { sources: u32::MAX, ..PLAIN }) - of(PLAIN), MOST_SPREAD);
+        assert_eq!(of(PLAIN) - of(Evidence { over: u8::MAX, ..PLAIN }), MOST_FLOOD);
+        assert_eq!(of(Evidence { sightings: 0, sources: 0, ..PLAIN }), of(PLAIN));
+    }
+
+    #[test]
+    fn a_name_made_up_by_a_flood_is_worth_less_than_any_text() {
+        let flood = Evidence { over: 6, ..PLAIN };
+        assert!(of(flood) < points(IndicatorKind::Cve, Role::Observer, PLAIN));
     }
 }

@@ -13,6 +13,7 @@ mod email;
 mod extraction;
 mod field;
 mod hash;
+mod headline;
 mod marking;
 pub(crate) mod name;
 mod refang;
@@ -25,6 +26,7 @@ use std::cell::RefCell;
 
 pub use config::{Config, Defang};
 pub use extraction::{Extraction, Match, Sighted};
+pub use headline::{Headline, headline};
 
 use crate::{
     event,

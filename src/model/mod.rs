@@ -7,6 +7,7 @@ mod assessment;
 mod clock;
 mod indicator;
 mod record;
+mod severity;
 mod source;
 mod tlp;
 
@@ -14,5 +15,6 @@ pub use assessment::{Assessment, Disposition, Queue, Status};
 pub use clock::{Clock, ManualClock, SharedClock, SystemClock};
 pub use indicator::{Indicator, IndicatorKind, IndicatorRef, Role};
 pub use record::{Header, Origin, Record};
+pub use severity::Severity;
 pub use source::{Answer, Evidence, Fact, FailReason, ProviderId, Reason, Source, Verdict, VerdictKind};
 pub use tlp::{Marking, Tlp};

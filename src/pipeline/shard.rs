@@ -237,7 +237,7 @@ impl Shard {
         let examined = catch_unwind(AssertUnwindSafe(|| {
             extractor.extract(payload, extraction);
             let extracted = sampled.then(|| clock.monotonic());
-            lookup.states(extraction, now, meter, known);
+            lookup.states(record, extraction, now, meter, known);
             if let Some(extracted) = extracted {
                 meter.stage(Stage::Extract, extracted.saturating_sub(now));
                 meter.stage(Stage::Lookup, clock.monotonic().saturating_sub(extracted));

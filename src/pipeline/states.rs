@@ -6,10 +6,10 @@ use crate::{
     annotate::State,
     budget::Urgency,
     cache::{Cache, Entry, Front, Hit},
-    enrich::{Enricher, Sighting},
-    extract::{Extraction, Sighted},
+    enrich::{Enricher, EventContext, Sighting},
+    extract::{Extraction, Sighted, headline},
     gate::{Gate, Suppression},
-    model::{Indicator, IndicatorKind, Status, Tlp},
+    model::{Indicator, IndicatorKind, Record, Status, Tlp},
     pipeline::meter::Meter,
 };
 
@@ -68,16 +68,32 @@ impl Lookup {
     }
 
     /// What is known of every indicator of an event, parallel to the extraction. Clears `known` first.
-    pub(super) fn states(&mut self, extraction: &Extraction, now: Duration, meter: &mut Meter, known: &mut Vec<Known>) {
+    pub(super) fn states(
+        &mut self,
+        record: &Record,
+        extraction: &Extraction,
+        now: Duration,
+        meter: &mut Meter,
+        known: &mut Vec<Known>,
+    ) {
         known.clear();
+        let mut event = None;
         let marking = self.gate.tlp(extraction.marking());
         for sighted in extraction.iter() {
             meter.extracted(sighted.kind, sighted.role);
-            known.push(self.state(sighted, marking, now, meter));
+            known.push(self.state(sighted, marking, (record, &mut event), now, meter));
         }
     }
 
-    fn state(&mut self, sighted: Sighted<'_>, marking: Tlp, now: Duration, meter: &mut Meter) -> Known {
+    /// `event` is what the event says of itself, read when an indicator of it is not known.
+    fn state(
+        &mut self,
+        sighted: Sighted<'_>,
+        marking: Tlp,
+        (record, event): (&Record, &mut Option<EventContext>),
+        now: Duration,
+        meter: &mut Meter,
+    ) -> Known {
         let indicator = sighted.indicator();
         let reason = self.gate.suppression(indicator).or_else(|| {
             let asked = self.responsible.get(sighted.kind.index()).copied().unwrap_or(false);
@@ -98,7 +114,8 @@ impl Lookup {
             Hit::Stale(entry) => (Some(entry), true),
             Hit::Miss => (None, false),
         };
-        let sighting = Sighting { role: sighted.role, urgency: Urgency::Ordinary, tlp: marking };
+        let event = *event.get_or_insert_with(|| context_of(record, &self.enricher));
+        let sighting = Sighting { role: sighted.role, urgency: Urgency::Ordinary, tlp: marking, event };
         let subject = subject.to_owned();
         let asked = self.enricher.ask(&subject, prior.as_deref(), sighting, Some(self.listener));
         meter.cache_miss(stale, asked.joined);
@@ -108,4 +125,11 @@ impl Lookup {
         }
         Known::Open { subject, entry: asked.entry, hopeful: asked.hopeful }
     }
+}
+
+/// The host that an event names, else the record's key, is its source.
+fn context_of(record: &Record, enricher: &Enricher) -> EventContext {
+    let said = headline(record.payload.as_deref().unwrap_or_default());
+    let source = said.host.or(record.key.as_deref());
+    EventContext { severity: said.severity, source: source.map_or(0, |source| enricher.source_number(source)) }
 }

@@ -1,0 +1,181 @@
+//! What an event says of itself: how serious it is, and which host it comes from. Read only of events that show something new.
+//!
+//! Both steer which indicators are asked about first, and nothing else, so a search for their keys is enough: a key that stands in a text instead of a
+//! field makes an event a little more or less important, never wrong.
+
+use memchr::memmem;
+
+use crate::model::Severity;
+
+/// Bytes between a key and its value, at most.
+const REACH: usize = 160;
+
+/// What an event says of itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Headline<'a> {
+    /// The highest of all that it says.
+    pub severity: Severity,
+    /// The host, as it is written.
+    pub host: Option<&'a [u8]>,
+}
+
+/// Reads the headline of a payload of any format. Linear.
+pub fn headline(payload: &[u8]) -> Headline<'_> {
+    if payload.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{') {
+        return Headline { severity: json_severity(payload), host: json_host(payload) };
+    }
+    Headline { severity: line_severity(payload), host: line_host(payload) }
+}
+
+/// `event.severity`, `event.risk_score`, `severity`, `severity_id`, `level` of a rule; an event that names a rule is of medium severity at least.
+fn json_severity(payload: &[u8]) -> Severity {
+    let mut found = Severity::Low;
+    for at in memmem::find_iter(payload, b"severity") {
+        let rest = payload.get(at + b"severity".len()..).unwrap_or_default();
+        let (ocsf, rest) = match rest.strip_prefix(b"_id") {
+            Some(rest) => (true, rest),
+            None => (false, rest),
+        };
+        let Some(word) = value(rest) else { continue };
+        let number = word.parse::<f64>().ok();
+        let step = match (number, ocsf) {
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "saturates, and only 0 to 6 means anything"
+            )]
+            (Some(number), true) => Some(Severity::of_ocsf(number as u32)),
+            (Some(number), false) => Some(Severity::of_number(number)),
+            (None, _) => Severity::parse(word),
+        };
+        found = found.max(step.unwrap_or_default());
+    }
+    for at in memmem::find_iter(payload, b"risk_score") {
+        let rest = payload.get(at + b"risk_score".len()..).unwrap_or_default();
+        if let Some(Ok(score)) = value(rest).map(str::parse::<f64>) {
+            // A risk score counts to 100, however small it is.
+            found = found.max(if score > 10.0 { Severity::of_number(score) } else { Severity::Low });
+        }
+    }
+    let names_rule = [&b"\"rule\":{"[..], b"\"rule.name\"", b"\"rule.id\"", b"\"signature_id\""]
+        .iter()
+        .any(|key| memmem::find(payload, key).is_some());
+    if names_rule { found.max(Severity::Medium) } else { found }
+}
+
+/// The value behind the end of a JSON key: `":73`, `": "high"`.
+fn value(rest: &[u8]) -> Option<&str> {
+    let rest = rest.strip_prefix(b"\"")?.trim_ascii_start().strip_prefix(b":")?.trim_ascii_start();
+    let rest = rest.strip_prefix(b"\"").unwrap_or(rest);
+    let end = rest.iter().take(32).position(|byte| !byte.is_ascii_alphanumeric() && !b".-_+".contains(byte))?;
+    std::str::from_utf8(rest.get(..end)?).ok().filter(|word| !word.is_empty())
+}
+
+/// `host.name`, `host.hostname`, `hostname`, `host` as text, `agent.name`, `Computer`, the `device` of OCSF.
+fn json_host(payload: &[u8]) -> Option<&[u8]> {
+    const KEYS: &[&[u8]] = &[
+        b"\"host.name\"",
+        b"\"host.hostname\"",
+        b"\"hostname\"",
+        b"\"Computer\"",
+        b"\"agent.name\"",
+        b"\"host_name\"",
+    ];
+    let direct = KEYS.iter().find_map(|key| text_after(payload, key));
+    direct.or_else(|| {
+        [&b"\"host\""[..], b"\"agent\"", b"\"device\""].iter().find_map(|key| {
+            let at = memmem::find(payload, key)? + key.len();
+            let reach = payload.get(at..payload.len().min(at + REACH))?;
+            let inner = reach.trim_ascii_start().strip_prefix(b":")?.trim_ascii_start();
+            match inner.strip_prefix(b"{") {
+                Some(object) => text_after(object, b"\"name\""),
+                None => text(inner),
+            }
+        })
+    })
+}
+
+fn text_after<'a>(payload: &'a [u8], key: &[u8]) -> Option<&'a [u8]> {
+    let at = memmem::find(payload, key)? + key.len();
+    text(payload.get(at..)?.trim_ascii_start().strip_prefix(b":")?.trim_ascii_start())
+}
+
+fn text(value: &[u8]) -> Option<&[u8]> {
+    let inner = value.strip_prefix(b"\"")?;
+    let end = inner.iter().take(256).position(|byte| *byte == b'"')?;
+    inner.get(..end).filter(|text| !text.is_empty())
+}
+
+/// The seventh field of CEF, `sev` of LEEF, else the severity of a syslog priority: 0 to 2 is critical, 3 high.
+fn line_severity(payload: &[u8]) -> Severity {
+    if let Some(at) = memmem::find(payload, b"CEF:") {
+        let field = payload.get(at..).unwrap_or_default().split(|byte| *byte == b'|').nth(6).unwrap_or_default();
+        let word = std::str::from_utf8(field).unwrap_or_default().trim();
+        return word.parse().map(Severity::of_number).ok().or_else(|| Severity::parse(word)).unwrap_or_default();
+    }
+    if memmem::find(payload, b"LEEF:").is_some() {
+        let word = field(payload, b"sev=").unwrap_or_default();
+        let number = std::str::from_utf8(word).ok().and_then(|word| word.parse().ok());
+        return number.map(Severity::of_number).unwrap_or_default();
+    }
+    let priority = payload.strip_prefix(b"<").and_then(|rest| {
+        let end = rest.iter().take(4).position(|byte| *byte == b'>')?;
+        std::str::from_utf8(rest.get(..end)?).ok()?.parse::<u16>().ok()
+    });
+    match priority.map(|priority| priority & 7) {
+        Some(0..=2) => Severity::Critical,
+        Some(3) => Severity::High,
+        Some(4) => Severity::Medium,
+        Some(_) | None => Severity::Low,
+    }
+}
+
+/// `dvchost`, `shost`, `host` of a line of pairs.
+fn line_host(payload: &[u8]) -> Option<&[u8]> {
+    [&b"dvchost="[..], b"shost=", b" host=", b"identHostName="].iter().find_map(|key| field(payload, key))
+}
+
+fn field<'a>(payload: &'a [u8], key: &[u8]) -> Option<&'a [u8]> {
+    let rest = payload.get(memmem::find(payload, key)? + key.len()..)?;
+    let end = rest.iter().take(256).position(|byte| byte.is_ascii_whitespace() || b"|^".contains(byte));
+    rest.get(..end.unwrap_or(rest.len().min(256))).filter(|value| !value.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_say_how_serious_they_are_and_where_they_come_from() {
+        use Severity::{Critical, High, Low, Medium};
+        let rows: &[(&str, Severity, Option<&str>)] = &[
+            (r#"{"event":{"severity":73},"host":{"id":"7","name":"web-1"}}"#, High, Some("web-1")),
+            (r#"{"event.severity":"critical","host.name":"db-2"}"#, Critical, Some("db-2")),
+            (r#"{"severity_id":4,"device":{"name":"laptop-9"}}"#, High, Some("laptop-9")),
+            (r#"{"event":{"risk_score": 99.0},"hostname":"h"}"#, Critical, Some("h")),
+            (r#"{"event":{"risk_score":7},"host":"plain"}"#, Low, Some("plain")),
+            (r#"{"rule":{"name":"beacon"},"a":1}"#, Medium, None),
+            (r#"{"severity":null,"message":"severity\": high"}"#, Low, None),
+            (r#"{"message":"nothing"}"#, Low, None),
+            ("CEF:0|Vendor|Product|1|100|name|9|src=192.0.2.1 dvchost=fw-1 dst=192.0.2.2", Critical, Some("fw-1")),
+            ("CEF:0|Vendor|Product|1|100|name|High|shost=pc-3", High, Some("pc-3")),
+            ("LEEF:1.0|V|P|1|7|sev=8\tidentHostName=x", High, Some("x")),
+            ("<34>1 2026-11-23T08:00:00Z mail su - - - failed", Critical, None),
+            ("<165>1 2026-11-23T08:00:00Z mail su - - - ok", Low, None),
+            ("<9999 nothing", Low, None),
+            ("", Low, None),
+        ];
+        for (payload, severity, host) in rows {
+            let found = headline(payload.as_bytes());
+            assert_eq!((found.severity, found.host), (*severity, host.map(str::as_bytes)), "{payload}");
+        }
+    }
+
+    #[test]
+    fn cut_payloads_are_read_without_a_panic() {
+        let whole = r#"{"event":{"severity":73,"risk_score":9},"rule":{"name":"x"},"host":{"name":"web"}}"#;
+        for end in 0..whole.len() {
+            let _ = headline(&whole.as_bytes()[..end]);
+        }
+    }
+}
