@@ -54,11 +54,11 @@ impl Account {
     }
 
     fn fresh_pacer(&self) -> Pacer {
-        let length = match &self.book {
-            Book::Sliding(_) => self.window.span.sliding().unwrap_or_default(),
-            Book::Calendar(calendar) => calendar.length(),
+        let (length, calendar) = match &self.book {
+            Book::Sliding(_) => (self.window.span.sliding().unwrap_or_default(), false),
+            Book::Calendar(calendar) => (calendar.length(), true),
         };
-        Pacer::new(self.window.limit, self.reserved, length)
+        Pacer::new(self.window.limit, self.reserved, length, calendar)
     }
 
     /// Brings the account up to date; to be called before anything else with the same reading.
@@ -120,6 +120,14 @@ impl Account {
                 Book::Sliding(sliding) => sliding.book(excess, now.monotonic),
                 Book::Calendar(calendar) => calendar.book(excess),
             }
+        }
+    }
+
+    /// How much of what may go at once is at hand for ordinary work, 0.0..=1.0; 1 where pace does not count.
+    pub(super) fn level(&self, now: Now) -> f64 {
+        match &self.pacer {
+            Some(pacer) if now.monotonic < self.unpaced_from(now) => pacer.level(now.monotonic),
+            Some(_) | None => 1.0,
         }
     }
 

@@ -131,6 +131,10 @@ impl FleetAccount {
         self.fleet.look(|ledger, now| ledger.capacity(&self.provider, within, urgency, now)).unwrap_or(0)
     }
 
+    pub(super) fn level(&self) -> f64 {
+        self.fleet.look(|ledger, now| ledger.level(&self.provider, now)).unwrap_or(1.0)
+    }
+
     pub(super) fn correct(&self, span: Span, remaining: u64) {
         let left = self.fleet.look(|ledger, now| {
             let windows = ledger.windows(&self.provider, now);

@@ -148,6 +148,16 @@ impl Budget {
         }
     }
 
+    /// How much of what may go at once is at hand for ordinary work, 0.0..=1.0, of the paced window that has least; 1 where pace holds nothing back.
+    pub fn level(&self) -> f64 {
+        match &self.kept {
+            Kept::Here { clock, accounts } => with(clock, accounts, |accounts, now| {
+                accounts.iter().map(|account| account.level(now)).fold(1.0, f64::min)
+            }),
+            Kept::InLedger(account) => account.level(),
+        }
+    }
+
     /// The provider says that `remaining` units are left of its window of this span: others may share the key. Lowers what
     /// is left, never raises it. Without effect where the quota has no such window.
     pub fn correct(&self, span: Span, remaining: u64) {

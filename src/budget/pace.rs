@@ -1,6 +1,7 @@
 //! Pace: units of a long window accrue evenly, so that a quota is not burnt in its first second.
 //!
-//! A tenth of the limit (at least one unit) may go at once, the rest evenly over the window. The share that is reserved
+//! A tenth of the limit (at least one unit) may go at once, the rest evenly over the window: of a calendar window just so that the last unit accrues at
+//! its end. The share that is reserved
 //! for urgent work comes on top of that burst, for urgent work alone. Pace only delays: the windows themselves are
 //! counted elsewhere.
 
@@ -100,13 +101,15 @@ pub(super) struct Pacer {
 }
 
 impl Pacer {
-    /// The pace of `limit` units over `length`, of which `reserved` are for urgent work. The bucket starts full.
-    pub(super) fn new(limit: u64, reserved: u64, length: Duration) -> Self {
+    /// The pace of `limit` units over `length`, of which `reserved` are for urgent work. The bucket starts full; of a calendar window it is a part of the
+    /// limit, in a sliding one it is full again after every pause.
+    pub(super) fn new(limit: u64, reserved: u64, length: Duration, calendar: bool) -> Self {
         let limit = u32::try_from(limit).unwrap_or(u32::MAX).max(1);
         let reserved = u32::try_from(reserved).unwrap_or(u32::MAX);
         let burst = (limit / 10).max(1);
         let capacity = burst.saturating_add(reserved).min(limit);
-        let interval = (length / limit).max(Duration::from_nanos(1));
+        let accrues = if calendar { (limit - capacity).max(1) } else { limit };
+        let interval = (length / accrues).max(Duration::from_nanos(1));
         let state = Tentative::default();
         // Both are at least one; the fallbacks name the smallest values there are.
         let quota = Quota::with_period(interval).unwrap_or(Quota::per_second(NonZeroU32::MIN));
@@ -149,6 +152,12 @@ impl Pacer {
         let burst = u64::from(self.capacity - 1 - self.held(urgency));
         let until = now.saturating_add(nanos(within)).saturating_add(burst.saturating_mul(interval));
         until.checked_sub(full_at).map_or(0, |span| (span / interval).saturating_add(1))
+    }
+
+    /// How full the part for ordinary work is, 0.0..=1.0.
+    pub(super) fn level(&self, now: Duration) -> f64 {
+        let most = u64::from(self.capacity - self.held);
+        self.capacity(Duration::ZERO, Urgency::Ordinary, now).min(most) as f64 / most as f64
     }
 
     const fn held(&self, urgency: Urgency) -> u32 {

@@ -79,12 +79,13 @@ fn a_refusal_by_one_window_costs_nothing_in_the_others() {
 #[test]
 fn a_day_is_spent_evenly_after_its_burst() {
     let (clock, budget) = budget("500/day", Pace::Even, 0.2);
-    assert_eq!(drain(&budget, Urgency::Ordinary), (50, MS(172_800)));
+    // 350 units accrue, beside the 50 at once and the 100 of the reserve.
+    assert_eq!(drain(&budget, Urgency::Ordinary), (50, Duration::from_nanos(246_857_142_857)));
     assert_eq!(drain(&budget, Urgency::Urgent).0, 100, "the reserve is not held back");
-    clock.advance(MS(172_800));
+    clock.advance(MS(246_858));
     assert_eq!(drain(&budget, Urgency::Urgent).0, 1);
     // 14 hours are left of the day, of which the last tenth is free for all.
-    clock.advance(MS(14 * 3_600_000 - 172_800 - 1));
+    clock.advance(MS(14 * 3_600_000 - 246_858 - 1));
     assert_eq!(drain(&budget, Urgency::Ordinary), (400 - 151, MS(14 * 3_600_000)));
     assert_eq!(drain(&budget, Urgency::Urgent).0, 100);
     clock.advance(MS(1));
@@ -113,7 +114,7 @@ fn costs_are_units() {
     let (clock, day) = self::budget("50/day", Pace::Even, 0.0);
     day.try_acquire(20, Urgency::Ordinary).expect("more than the burst waits for a full bucket, which it has");
     let due = day.try_acquire(1, Urgency::Ordinary).unwrap_err().retry_at;
-    assert_eq!(due, MS(86_400_000 / 50 * 16));
+    assert_eq!(due, MS(86_400_000 / 45 * 16));
     clock.advance(due);
     day.try_acquire(1, Urgency::Ordinary).unwrap();
 }

@@ -58,7 +58,7 @@ enum Command {
     /// Answer as the providers do, for trying things out.
     Simulate(simulate::Args),
     /// Measure how many events a second this machine annotates.
-    Bench(bench::Args),
+    Bench(Box<bench::Args>),
 }
 
 /// Exit code of a wrong configuration (EX_CONFIG of sysexits.h).

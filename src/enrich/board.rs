@@ -14,7 +14,7 @@ use crate::{
     cache::{Cache, Entry, Hit, is_withheld, time_to_live},
     enrich::{
         Asked, Notice, Parts,
-        desk::{Desk, Dice, Idle, retry_after},
+        desk::{Desk, Dice, Idle, PRICE_LIVES, retry_after},
         door::Doors,
         fleet::Member,
         flight::{Flight, Slot, SlotState},
@@ -314,7 +314,10 @@ impl Board {
         }
         let Some(desk) = self.desks.get_mut(provider) else { return Err(Idle::UntilWoken) };
         desk.may_call(now)?;
-        let urgency = desk.pays();
+        if desk.holds_back(now) {
+            return Err(Idle::Until(now.saturating_add(PRICE_LIVES)));
+        }
+        let urgency = desk.pays(now);
         if let Err(open) = desk.breaker.admit() {
             return Err(Idle::Until(open.retry_at));
         }

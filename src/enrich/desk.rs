@@ -10,6 +10,7 @@ use crate::{
         flight::Blocked,
         queue::{Place, Queue},
         status::KeyHealth,
+        triage,
     },
     model::{ProviderId, Reason, Tlp},
     provider::{Breaker, Provider},
@@ -17,6 +18,9 @@ use crate::{
 
 /// How long a call that can ask about several indicators waits for more of them.
 pub(super) const LINGER: Duration = Duration::from_millis(50);
+const HOUR: Duration = Duration::from_secs(3_600);
+/// How long a desk that holds back waits before it looks at the price again.
+pub(super) const PRICE_LIVES: Duration = Duration::from_secs(10);
 /// Indicators in one call, at most: what a request to the ledger can name.
 const MAX_BATCH: usize = crate::budget::ledger::MAX_CLAIMS;
 
@@ -142,6 +146,9 @@ impl Desk {
         if self.paused_until > until || self.breaker.open_until().is_some_and(|at| at > until) {
             return false;
         }
+        if !self.is_worth_it(place, now) {
+            return false;
+        }
         let urgency = if place.is_urgent() { Urgency::Urgent } else { Urgency::Ordinary };
         let ahead = self.queue.ready();
         if !self.typical.is_zero() {
@@ -233,16 +240,29 @@ impl Desk {
         (waiting >= room).then(|| (Blocked::Quota, Some(now.saturating_add(self.window))))
     }
 
-    /// How the next call is paid: that of the best that waits; but where its share of the quota is used up for now, and others that wait may use the reserve,
-    /// these are asked about meanwhile.
-    pub(super) fn pays(&self) -> Urgency {
-        let best_is_urgent = self.queue.best().is_some_and(Place::is_urgent);
+    /// Whether what waits is not worth a call at the present price: units are kept for better. Whoever may use the reserve is not held back.
+    pub(super) fn holds_back(&self, now: Duration) -> bool {
+        self.pays(now) == Urgency::Ordinary && self.queue.best().is_some_and(|best| !self.is_worth_it(best, now))
+    }
+
+    fn is_worth_it(&self, place: Place, now: Duration) -> bool {
+        let level = self.budget.level();
+        place.is_urgent() || level >= 1.0 || {
+            let hourly = self.budget.capacity_within(HOUR, Urgency::Ordinary);
+            triage::is_worth_it(place.worth(), level, self.queue.ready() / self.batch, hourly, now)
+        }
+    }
+
+    /// How the next call is paid: that of the best that waits; but where its share of the quota is used up for now, or it is not worth a call, others
+    /// that wait and may use the reserve are asked about meanwhile.
+    pub(super) fn pays(&self, now: Duration) -> Urgency {
+        let Some(best) = self.queue.best() else { return Urgency::Ordinary };
         let reserve_is_open = || {
             self.queue.first(Urgency::Urgent).is_some()
-                && self.budget.exhausted_until(Urgency::Ordinary).is_some()
+                && (self.budget.exhausted_until(Urgency::Ordinary).is_some() || !self.is_worth_it(best, now))
                 && self.budget.exhausted_until(Urgency::Urgent).is_none()
         };
-        if best_is_urgent || reserve_is_open() { Urgency::Urgent } else { Urgency::Ordinary }
+        if best.is_urgent() || reserve_is_open() { Urgency::Urgent } else { Urgency::Ordinary }
     }
 
     /// Whether a call may be tried now, apart from budget and call slots.

@@ -28,6 +28,7 @@ struct Trace {
     sightings: u32,
     over: u8,
     severity: Severity,
+    severe: u16,
 }
 
 /// Traces of indicators.
@@ -71,12 +72,14 @@ impl Traces {
         if over == 0 {
             trace.sources |= 1 << (source.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 58);
             trace.severity = trace.severity.max(severity);
+            trace.severe = trace.severe.saturating_add(u16::from(severity >= Severity::High));
         }
         Evidence {
             sightings: trace.sightings,
             sources: distinct(trace.sources),
             over: trace.over,
             severity: trace.severity,
+            severe: u32::from(trace.severe),
         }
     }
 }

@@ -11,7 +11,7 @@ use std::{
 
 use crate::{
     budget::{
-        Fleet, Urgency,
+        Fleet,
         ledger::{Applied, CallEnd, Followed, Granted, Record, RecordId, digest},
         purse::{Purse, Reading},
     },
@@ -226,7 +226,10 @@ impl Board {
         if desk.gathers_until(now.monotonic).is_some() {
             return;
         }
-        let urgency = desk.pays();
+        if desk.holds_back(now.monotonic) {
+            return;
+        }
+        let urgency = desk.pays(now.monotonic);
         let Some(lease) = &mut desk.lease else { return };
         let (waiting, slots) = (desk.queue.ready(), desk.slots);
         let wants =

@@ -7,7 +7,7 @@ use crate::{
     enrich::{
         Config, Sighting,
         evidence::{Shares, Traces, group},
-        worth::{AGE, ANALYST, GROUP_SHARE, SOURCE_SHARE, URGENT_SHARE, points},
+        worth::{AGE, ANALYST, GROUP_SHARE, PRICE, SOURCE_SHARE, URGENT_SHARE, points},
     },
     model::{Indicator, Reason, Severity},
 };
@@ -83,6 +83,19 @@ impl Triage {
     }
 }
 
+/// Whether a place is worth its call now: while the budget is short a call has a price, which falls as the last third of the burst accrues, so that
+/// most of it is always at hand for what is worth more than what waits. `level` is the share of the burst at hand; `waiting` of those that wait, `hourly` can be asked within an hour.
+pub(super) fn is_worth_it(worth: u32, level: f64, waiting: usize, hourly: u64, now: Duration) -> bool {
+    let pressure = (waiting as f64 / hourly.max(1) as f64).min(1.0);
+    let price = f64::from(PRICE) * (3.0 * (1.0 - level)).min(1.0) * pressure;
+    points_now(worth, now) >= price
+}
+
+/// Points with the age of this moment.
+fn points_now(worth: u32, now: Duration) -> f64 {
+    (i64::from(worth) - i64::from(worth_at(0, now))) as f64 / EIGHTHS as f64
+}
+
 /// What these points are worth when the indicator began to wait now. Everything ages alike, so that the order of those that wait never changes by itself:
 /// instead of growing with time, worth is less for those that come later.
 fn worth_at(points: i32, began: Duration) -> u32 {
@@ -149,6 +162,17 @@ mod tests {
         let analyst = Sighting { urgency: Urgency::Urgent, ..seen(1, Severity::Low) };
         let asked = triage.judge(&name(601), analyst, HOUR, HOUR);
         assert!(asked.urgent && asked.worth > triage.judge(&name(600), seen(4, Severity::Critical), HOUR, HOUR).worth);
+    }
+
+    #[test]
+    fn a_call_has_a_price_while_units_are_short_and_many_wait() {
+        let once = worth_at(70, HOUR);
+        assert!(is_worth_it(once, 1.0, 10_000, 1, HOUR), "a full burst is for anybody");
+        assert!(is_worth_it(once, 0.0, 1, 1_000, HOUR), "nobody else waits");
+        assert!(is_worth_it(once, 0.9, 1_000, 10, HOUR), "the first third is for anybody");
+        assert!(!is_worth_it(once, 0.2, 1_000, 10, HOUR));
+        assert!(is_worth_it(worth_at(260, HOUR), 0.0, 1_000, 10, HOUR), "evidence pays any price");
+        assert!(is_worth_it(once, 0.2, 1_000, 10, 200 * HOUR), "and so does age");
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! What an indicator is worth asking about, when more wait than the budget allows. The highest worth is asked first, equal worth in order of arrival.
 //!
 //! ```text
-//! worth = ROLE + KIND + SEVERITY + SIGHTING * log2(sightings) + SPREAD * log2(sources) - FLOOD * over + AGE * hours waited
+//! worth = role + kind + SEVERITY + SEVERE * log2(severe sightings) + SIGHTING * log2(sightings) + SPREAD * log2(sources)
+//!         - FLOOD * over + AGE * hours waited
 //!         (+ ANALYST where a person waits for it)
+//! price = PRICE * min(1, 3 * (1 - share of the burst at hand)) * min(1, waiting / calls of an hour): what is worth less goes on waiting
 //! over  = log2(new indicators of the source or group in the last hours / its fair share), 0 within the share
 //! ```
 //!
@@ -11,14 +13,16 @@
 //! | [`ANALYST`] | 100,000 | a person waits for it: before everything else |
 //! | role | 0–60 | what a host reaches for says more than what merely appears in a text |
 //! | kind | 0–20 | hashes and URLs are specific, addresses are shared |
-//! | [`SEVERITY`] | 0, 30, 100, 130 | low, medium or matched by a rule, high, critical: of the best sighting, and not of a source that floods |
-//! | [`SIGHTING`] | 20 a doubling, at most 200 | one answer serves many events; what is seen once is most often never seen again |
+//! | [`SEVERITY`] | 0, 20, 60, 80 | low, medium or matched by a rule, high, critical: of the best sighting, and not of a source that floods |
+//! | [`SEVERE`] | 60 a doubling, at most 120 | severe events again and again |
+//! | [`SIGHTING`] | 40 a doubling, at most 320 | one answer serves many events; what is seen once is most often never seen again |
 //! | [`SPREAD`] | 50 a doubling, at most 300 | what several hosts meet is an event of the organisation; sources that flood do not count |
-//! | [`FLOOD`] | -25 a doubling over the share, at most -150 | made-up names must not spend the budget |
+//! | [`FLOOD`] | -50 a doubling over the share, at most -400 | made-up names must not spend the budget |
 //! | [`SOURCE_SHARE`] | 30 in an hour and fading | new indicators that a host may bring before it counts as flooding |
 //! | [`GROUP_SHARE`] | 20 in an hour and fading | the same of a registered domain, or of a network of 256 addresses |
 //! | [`URGENT_SHARE`] | 4 in an hour and fading | urgent indicators that a host may bring before the reserve is closed to it |
 //! | [`AGE`] | 1 an hour | nothing waits for ever behind what comes later |
+//! | [`PRICE`] | 220 | with nothing at hand and much waiting, only what was seen several times and at several places is asked about |
 
 use crate::{
     budget::Urgency,
@@ -28,22 +32,27 @@ use crate::{
 /// A person waits for it.
 pub(super) const ANALYST: i32 = 100_000;
 /// Of low, medium, high and critical events.
-const SEVERITY: [i32; 4] = [0, 30, 100, 130];
+const SEVERITY: [i32; 4] = [0, 20, 60, 80];
+/// For each doubling of the sightings in events of high severity.
+const SEVERE: i32 = 60;
+const MOST_SEVERE: i32 = 120;
 /// For each doubling of the sightings.
-const SIGHTING: i32 = 20;
-const MOST_SIGHTINGS: i32 = 200;
+const SIGHTING: i32 = 40;
+const MOST_SIGHTINGS: i32 = 320;
 /// For each doubling of the sources.
 const SPREAD: i32 = 50;
 const MOST_SPREAD: i32 = 300;
 /// For each doubling over the fair share.
-const FLOOD: i32 = 25;
-const MOST_FLOOD: i32 = 150;
+const FLOOD: i32 = 50;
+const MOST_FLOOD: i32 = 400;
 /// New indicators of a source.
 pub(super) const SOURCE_SHARE: f32 = 30.0;
 /// New indicators of a registered domain, or of a network.
 pub(super) const GROUP_SHARE: f32 = 20.0;
 /// Urgent indicators of a source.
 pub(super) const URGENT_SHARE: f32 = 4.0;
+/// Of a call with nothing at hand and much waiting.
+pub(super) const PRICE: i32 = 220;
 /// For an hour of waiting.
 pub(super) const AGE: i32 = 1;
 
@@ -80,6 +89,8 @@ pub(super) struct Evidence {
     pub(super) over: u8,
     /// The highest of the events, but of those of sources that flood.
     pub(super) severity: Severity,
+    /// How many of these were of high severity.
+    pub(super) severe: u32,
 }
 
 /// Points of an indicator of this kind in this place of an event, apart from its age.
@@ -88,6 +99,7 @@ pub(super) fn points(kind: IndicatorKind, role: Role, evidence: Evidence) -> i32
     of_role(role)
         + of_kind(kind)
         + severity
+        + doublings(SEVERE, evidence.severe, MOST_SEVERE)
         + doublings(SIGHTING, evidence.sightings, MOST_SIGHTINGS)
         + doublings(SPREAD, evidence.sources, MOST_SPREAD)
         - (FLOOD * i32::from(evidence.over)).min(MOST_FLOOD)
@@ -123,7 +135,7 @@ const fn of_kind(kind: IndicatorKind) -> i32 {
 mod tests {
     use super::*;
 
-    const PLAIN: Evidence = Evidence { sightings: 1, sources: 1, over: 0, severity: Severity::Low };
+    const PLAIN: Evidence = Evidence { sightings: 1, sources: 1, over: 0, severity: Severity::Low, severe: 0 };
 
     fn of(evidence: Evidence) -> i32 {
         points(IndicatorKind::Domain, Role::Query, evidence)
@@ -139,7 +151,15 @@ mod tests {
         assert!(severities.map(|severity| of(Evidence { severity, ..PLAIN })).is_sorted_by(|a, b| a < b));
         assert!(points(IndicatorKind::Domain, Role::Freetext, PLAIN) < base);
         assert!(points(IndicatorKind::Sha256, Role::Query, PLAIN) > base);
-        let everything = Evidence { sightings: u32::MAX, sources: u32::MAX, over: 0, severity: Severity::Critical };
+        let severe = |severe| of(Evidence { severity: Severity::High, severe, ..PLAIN });
+        assert!(severe(2) > severe(1) && severe(4) == severe(400));
+        let everything = Evidence {
+            sightings: u32::MAX,
+            sources: u32::MAX,
+            over: 0,
+            severity: Severity::Critical,
+            severe: u32::MAX,
+        };
         assert!(of(everything) < ANALYST, "nothing outweighs a person");
     }
 

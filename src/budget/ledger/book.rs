@@ -264,6 +264,10 @@ impl Book {
         windows.min().unwrap_or(0)
     }
 
+    pub(super) fn level(&self, now: i64) -> f64 {
+        self.windows.iter().map(|window| window.level(now)).fold(1.0, f64::min)
+    }
+
     /// Units that a request of this replica would get now.
     pub(super) fn allowed(&self, replica: u64, urgency: Urgency, now: i64) -> u64 {
         self.turns.allow(replica, urgency, self.capacity(0, urgency, now))

@@ -175,6 +175,11 @@ impl Ledger {
         self.books.get(provider).map_or(0, |book| book.capacity(within, urgency, now))
     }
 
+    /// How much of what may go at once is at hand for ordinary work, 0.0..=1.0, of the window that has least; 1 where no window is paced.
+    pub fn level(&self, provider: &str, now: i64) -> f64 {
+        self.books.get(provider).map_or(1.0, |book| book.level(now))
+    }
+
     /// Units that a request of this replica would get now.
     pub fn allowed(&self, provider: &str, replica: u64, urgency: Urgency, now: i64) -> u64 {
         self.books.get(provider).map_or(0, |book| book.allowed(replica, urgency, now))

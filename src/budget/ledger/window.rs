@@ -56,7 +56,8 @@ impl LedgerWindow {
         };
         let paced = is_long && terms.pace == Pace::Even;
         let full_at = self.accrual.as_ref().map_or(0, Accrual::full_at);
-        self.accrual = paced.then(|| Accrual::new(window.limit, self.reserved, full_at));
+        let calendar = matches!(self.count, Count::Calendar(_));
+        self.accrual = paced.then(|| Accrual::new(window.limit, self.reserved, calendar, full_at));
     }
 
     pub(super) const fn span(&self) -> Span {
@@ -107,6 +108,14 @@ impl LedgerWindow {
         match &self.accrual {
             Some(accrual) if !self.is_ending(now) => room.min(accrual.room(cost, urgency, self.length(now), now)),
             Some(_) | None => room,
+        }
+    }
+
+    /// How much of what may go at once is at hand for ordinary work, 0.0..=1.0; 1 where pace does not count.
+    pub(super) fn level(&self, now: i64) -> f64 {
+        match &self.accrual {
+            Some(accrual) if !self.is_ending(now) => accrual.level(self.length(now), now),
+            Some(_) | None => 1.0,
         }
     }
 

@@ -180,7 +180,7 @@ fn a_day_is_spent_evenly_after_its_burst() {
     let (lease, granted) = log.ask(START, 1, &claims(0..400));
     assert_eq!(granted.calls, 50, "a tenth at once");
     log.end(START + 1_000, 1, lease, CallEnd::Spent, 50);
-    let interval = 86_400_000 / 500;
+    let interval = 86_400_000 / 450;
     let (_, next) = log.ask(START + 2_000, 1, &[1_000]);
     assert_eq!((next.calls, next.retry_at), (0, START + interval));
     assert_eq!(log.ask(START + interval, 1, &[1_000]).1.calls, 1);
