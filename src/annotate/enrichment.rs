@@ -37,6 +37,7 @@ const FEED_NAMES: &[(&str, &str)] = &[
     ("urlhaus", "URLhaus"),
     ("threatfox", "ThreatFox"),
     ("greynoise", "GreyNoise"),
+    ("hashlookup", "CIRCL hashlookup"),
     ("otx", "AlienVault OTX"),
 ];
 

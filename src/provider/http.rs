@@ -232,6 +232,7 @@ fn credential(spec: &Spec, key: Option<&SecretString>) -> Option<Credential> {
     match spec.wire.auth {
         Auth::Header(name) => Some(Credential::Header(HeaderName::from_static(name), plain)),
         Auth::Query(name) => Some(Credential::Query(name, key.clone())),
+        Auth::Nothing => Some(Credential::Nothing),
         Auth::Basic => {
             let value = sensitive(&format!("Basic {}", STANDARD.encode(text)))?;
             text.contains(':').then_some(Credential::Header(AUTHORIZATION, value))

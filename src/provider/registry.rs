@@ -5,8 +5,8 @@ use std::sync::Arc;
 use crate::{
     model::{IndicatorKind, ProviderId, SharedClock},
     provider::{
-        Config, Provider, abuseipdb, malwarebazaar, misp, passivetotal, request::Wire, safebrowsing, shodan, urlscan,
-        virustotal,
+        Config, Provider, abuseipdb, greynoise, hashlookup, internetdb, malwarebazaar, misp, passivetotal,
+        request::Wire, safebrowsing, shodan, urlscan, virustotal,
     },
 };
 
@@ -57,6 +57,9 @@ pub const KNOWN: &[Spec] = &[
     urlscan::SPEC,
     safebrowsing::SPEC,
     malwarebazaar::SPEC,
+    internetdb::SPEC,
+    greynoise::SPEC,
+    hashlookup::SPEC,
 ];
 
 /// The provider of that name.

@@ -16,6 +16,8 @@ pub(crate) enum Auth {
     Query(&'static str),
     /// As HTTP Basic: the key is `user:password`.
     Basic,
+    /// Not at all: the service has none.
+    Nothing,
 }
 
 /// In which form answers come.

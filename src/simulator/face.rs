@@ -8,7 +8,8 @@ use serde_json::Value;
 use crate::{
     model::{IndicatorKind, ProviderId},
     simulator::{
-        Truth, abuseipdb, malwarebazaar, misp, passivetotal, quota::Standing, safebrowsing, shodan, urlscan, virustotal,
+        Truth, abuseipdb, greynoise, hashlookup, internetdb, malwarebazaar, misp, passivetotal, quota::Standing,
+        safebrowsing, shodan, urlscan, virustotal,
     },
 };
 
@@ -22,6 +23,9 @@ pub(crate) const FACES: &[Face] = &[
     urlscan::FACE,
     safebrowsing::FACE,
     malwarebazaar::FACE,
+    internetdb::FACE,
+    greynoise::FACE,
+    hashlookup::FACE,
 ];
 
 /// Where a service looks for the key.
@@ -33,6 +37,10 @@ pub(crate) enum KeyPlace {
     Query(&'static str),
     /// In HTTP Basic, as `user:key`.
     Basic,
+    /// In this header, in lower case, where there is one.
+    OptionalHeader(&'static str),
+    /// Nowhere: everybody is answered.
+    Nowhere,
 }
 
 /// One service.
@@ -206,6 +214,7 @@ mod tests {
             ("/shodan/dns/domain/a.example", Some(("shodan", "/dns/domain/a.example"))),
             ("/api/v1/search/", Some(("urlscan", "/api/v1/search/"))),
             ("/api/v1/", Some(("malwarebazaar", "/api/v1/"))),
+            ("/internetdb/198.51.100.7", Some(("internetdb", "/198.51.100.7"))),
             ("/misp/elsewhere", Some(("misp", "/elsewhere"))),
             ("/elsewhere", None),
         ];

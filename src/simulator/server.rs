@@ -263,7 +263,9 @@ fn decide(
 fn refusal(face: &Face, service: &Service, call: &Call, headers: &HeaderMap) -> Option<Answer> {
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let key = match face.key {
-        KeyPlace::Header(name) => header(name).to_owned(),
+        KeyPlace::Nowhere => return None,
+        KeyPlace::OptionalHeader(name) if header(name).is_empty() => return None,
+        KeyPlace::Header(name) | KeyPlace::OptionalHeader(name) => header(name).to_owned(),
         KeyPlace::Query(name) => call.query.get(name).cloned().unwrap_or_default(),
         KeyPlace::Basic => {
             let encoded = header("authorization").strip_prefix("Basic ").unwrap_or_default();

@@ -6,7 +6,10 @@ use std::{collections::BTreeSet, fmt::Write as _, fs, path::PathBuf};
 
 use sidelight::{
     model::{Evidence, FailReason, Indicator, IndicatorKind, ProviderId, Verdict},
-    provider::{LookupError, MALWAREBAZAAR, MISP, PASSIVETOTAL, SAFEBROWSING, SHODAN, URLSCAN, spec},
+    provider::{
+        GREYNOISE, HASHLOOKUP, INTERNETDB, LookupError, MALWAREBAZAAR, MISP, PASSIVETOTAL, SAFEBROWSING, SHODAN,
+        URLSCAN, spec,
+    },
 };
 
 use crate::provider_support::{Canned, NOW_MS, build, config, sample};
@@ -66,6 +69,32 @@ fn rows() -> Vec<Row> {
         Row(MALWAREBAZAAR, "illegal_hash", 200, K::Sha256, hash),
         Row(MALWAREBAZAAR, "key_refused_inside", 200, K::Sha256, hash),
         Row(MALWAREBAZAAR, "key_refused", 403, K::Sha256, hash),
+        Row(INTERNETDB, "host", 200, K::Ipv4, IP),
+        Row(INTERNETDB, "host_bare", 200, K::Ipv4, IP),
+        Row(INTERNETDB, "unknown", 404, K::Ipv4, IP),
+        Row(INTERNETDB, "not_found_elsewhere", 404, K::Ipv4, IP),
+        Row(INTERNETDB, "invalid", 422, K::Ipv4, IP),
+        Row(GREYNOISE, "malicious", 200, K::Ipv4, IP),
+        Row(GREYNOISE, "suspicious", 200, K::Ipv4, IP),
+        Row(GREYNOISE, "unclassified", 200, K::Ipv4, IP),
+        Row(GREYNOISE, "benign_scanner", 200, K::Ipv4, IP),
+        Row(GREYNOISE, "riot", 200, K::Ipv4, IP),
+        Row(GREYNOISE, "riot_malicious", 200, K::Ipv4, IP),
+        Row(GREYNOISE, "riot_unclassified", 200, K::Ipv4, IP),
+        Row(GREYNOISE, "not_observed", 404, K::Ipv4, IP),
+        Row(GREYNOISE, "neither", 200, K::Ipv4, IP),
+        Row(GREYNOISE, "not_found_elsewhere", 404, K::Ipv4, IP),
+        Row(GREYNOISE, "known_under_404", 404, K::Ipv4, IP),
+        Row(GREYNOISE, "not_routable", 400, K::Ipv4, IP),
+        Row(GREYNOISE, "key_refused", 401, K::Ipv4, IP),
+        Row(HASHLOOKUP, "known", 200, K::Md5, sample(K::Md5)),
+        Row(HASHLOOKUP, "known_without_the_digest_asked", 200, K::Md5, sample(K::Md5)),
+        Row(HASHLOOKUP, "of_little_trust", 200, K::Sha1, sample(K::Sha1)),
+        Row(HASHLOOKUP, "malicious", 200, K::Md5, sample(K::Md5)),
+        Row(HASHLOOKUP, "malicious_of_much_trust", 200, K::Md5, sample(K::Md5)),
+        Row(HASHLOOKUP, "unknown", 404, K::Md5, sample(K::Md5)),
+        Row(HASHLOOKUP, "not_found_elsewhere", 404, K::Md5, sample(K::Md5)),
+        Row(HASHLOOKUP, "invalid", 400, K::Md5, sample(K::Md5)),
     ]
 }
 

@@ -8,13 +8,13 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use sidelight::{
     model::{FailReason, Indicator, IndicatorKind, ProviderId, VerdictKind},
     provider::{
-        ABUSEIPDB, KNOWN, LookupError, MALWAREBAZAAR, MISP, PASSIVETOTAL, Provider, SAFEBROWSING, SHODAN, URLSCAN,
-        VIRUSTOTAL,
+        self, ABUSEIPDB, Config, GREYNOISE, HASHLOOKUP, INTERNETDB, KNOWN, KeyUse, LookupError, MALWAREBAZAAR, MISP,
+        PASSIVETOTAL, Provider, SAFEBROWSING, SHODAN, URLSCAN, VIRUSTOTAL, spec,
     },
     simulator::{Class, Fault, FaultRule, Handle, Simulator, SimulatorConfig, Truths},
 };
 
-use crate::provider_support::{CANARY, build, clock, config, sample};
+use crate::provider_support::{CANARY, Canned, build, clock, config, sample};
 
 struct Subject {
     id: ProviderId,
@@ -80,6 +80,29 @@ const SUBJECTS: &[Subject] = &[
         id: MALWAREBAZAAR,
         kind: IndicatorKind::Md5,
         found: "0123456789abcdef0123456789abcdef",
+        not_found: Some("0123456789abcdef0123456789abcde0"),
+        ..PLAIN
+    },
+    Subject {
+        id: INTERNETDB,
+        kind: IndicatorKind::Ipv4,
+        found: "198.51.100.7",
+        not_found: Some("198.51.100.9"),
+        ..PLAIN
+    },
+    Subject {
+        id: GREYNOISE,
+        kind: IndicatorKind::Ipv4,
+        found: "198.51.100.7",
+        clean: Some("198.51.100.8"),
+        not_found: Some("198.51.100.9"),
+        ..PLAIN
+    },
+    Subject {
+        id: HASHLOOKUP,
+        kind: IndicatorKind::Md5,
+        found: "0123456789abcdef0123456789abcdef",
+        clean: Some("0123456789abcdef0123456789abcde1"),
         not_found: Some("0123456789abcdef0123456789abcde0"),
         ..PLAIN
     },
@@ -288,10 +311,32 @@ async fn a_wrong_key_is_refused_and_told_to_nobody() {
     });
     let config = SimulatorConfig { services: services.collect(), ..Default::default() };
     let handle = Simulator::bind(config).await.unwrap().spawn().unwrap();
-    for subject in SUBJECTS {
+    let has_key = |subject: &&Subject| spec(subject.id.as_str()).unwrap().key != KeyUse::Unused;
+    for subject in SUBJECTS.iter().filter(has_key) {
         let provider = provider(&handle, subject.id, Duration::from_secs(10));
         let outcome = ask(&*provider, subject.kind, subject.found).await;
         assert_eq!(outcome, failed(FailReason::Unauthorized), "{}", subject.id);
     }
     assert!(handle.log().iter().all(|entry| matches!(entry.status, Some(400 | 401 | 403))));
+}
+
+/// A service without keys is sent none, whatever is configured; one to which a key is optional is asked without.
+#[tokio::test]
+async fn where_no_key_is_needed_none_is_sent() {
+    for spec in KNOWN {
+        let kind = spec.kinds[0];
+        let key = match spec.key {
+            KeyUse::Required | KeyUse::Pair => continue,
+            KeyUse::Optional => None,
+            KeyUse::Unused => Some(CANARY.to_owned().into()),
+        };
+        let server = Canned::json(503, b"{}").await;
+        let config = Config { api_key: key, kinds: spec.kinds.to_vec(), ..config(&server.base_url()) };
+        let provider = provider::build(&[(spec.id, config)], &clock()).unwrap().remove(0);
+        provider.lookup(&Indicator::new(kind, sample(kind))).await.unwrap_err();
+        let requests = server.requests();
+        assert!(requests.len() == 1 && !requests[0].contains(CANARY), "{}: {requests:?}", spec.id);
+        let named = requests[0].to_ascii_lowercase().lines().any(|line| line.starts_with("key:"));
+        assert!(!named, "{}: {requests:?}", spec.id);
+    }
 }

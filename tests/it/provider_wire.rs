@@ -6,8 +6,8 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use sidelight::{
     model::{FailReason, Indicator, IndicatorKind, ProviderId, VerdictKind},
     provider::{
-        self, ABUSEIPDB, BuildError, Feedback, KNOWN, KeyUse, LookupError, MALWAREBAZAAR, MISP, PASSIVETOTAL,
-        SAFEBROWSING, SHODAN, URLSCAN, VIRUSTOTAL,
+        self, ABUSEIPDB, BuildError, Feedback, GREYNOISE, HASHLOOKUP, INTERNETDB, KNOWN, KeyUse, LookupError,
+        MALWAREBAZAAR, MISP, PASSIVETOTAL, SAFEBROWSING, SHODAN, URLSCAN, VIRUSTOTAL,
     },
 };
 
@@ -126,7 +126,7 @@ async fn requests_of_other_shapes_say_what_the_services_expect() {
         ("198.51.100.7", "host.example", "http://a.example/b?c=d&e", sample(IndicatorKind::Md5));
     let basic = format!("authorization: basic {}", STANDARD.encode(format!("user:{CANARY}")).to_ascii_lowercase());
     let own = |header: &str| format!("{header}: {CANARY}");
-    let rows: [(ProviderId, IndicatorKind, &str, String, String, &str); 9] = [
+    let rows: [(ProviderId, IndicatorKind, &str, String, String, &str); 12] = [
         (SHODAN, IndicatorKind::Ipv4, ip, format!("GET /shodan/host/{ip}?minify=true&key={CANARY}"), String::new(), ""),
         (SHODAN, IndicatorKind::Domain, name, format!("GET /dns/domain/{name}?key={CANARY}"), String::new(), ""),
         (
@@ -162,6 +162,9 @@ async fn requests_of_other_shapes_say_what_the_services_expect() {
             String::new(),
             r#""threatEntries":[{"url":"http://a.example/b?c=d&e"}]"#,
         ),
+        (INTERNETDB, IndicatorKind::Ipv4, ip, format!("GET /{ip}"), String::new(), ""),
+        (GREYNOISE, IndicatorKind::Ipv4, ip, format!("GET /v3/community/{ip}"), own("key"), ""),
+        (HASHLOOKUP, IndicatorKind::Md5, hash, format!("GET /lookup/md5/{}", hash.to_uppercase()), String::new(), ""),
         (
             MALWAREBAZAAR,
             IndicatorKind::Md5,
@@ -316,6 +319,10 @@ fn bad_configurations_are_refused_without_a_word_of_their_secrets() {
             (with(base, &format!("u:{CANARY}\n")), BuildError::Key { provider }),
         ];
         for (config, expected) in rows {
+            // A key that is never sent cannot be wrong.
+            if spec.key == KeyUse::Unused && matches!(expected, BuildError::Key { .. }) {
+                continue;
+            }
             let error = provider::build(&[(provider, config)], &clock()).err().unwrap();
             assert!(!format!("{error:?} {error}").contains(CANARY));
             assert_eq!(error, expected);

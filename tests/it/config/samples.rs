@@ -8,7 +8,7 @@ use sidelight::{
     provider::{KNOWN, KeyUse, VIRUSTOTAL},
 };
 
-const KEYS: [(&str, &str); 8] = [
+const KEYS: [(&str, &str); 9] = [
     ("VT_API_KEY", "one"),
     ("ABUSEIPDB_API_KEY", "two"),
     ("SHODAN_API_KEY", "three"),
@@ -17,12 +17,13 @@ const KEYS: [(&str, &str); 8] = [
     ("URLSCAN_API_KEY", "six"),
     ("SAFEBROWSING_API_KEY", "seven"),
     ("MALWAREBAZAAR_API_KEY", "eight"),
+    ("GREYNOISE_API_KEY", "nine"),
 ];
 
 #[test]
 fn every_sample_loads_without_a_warning() {
     let samples = files("samples", "toml");
-    assert!(samples.len() >= 4);
+    assert!(samples.len() >= 5);
     for sample in samples {
         let text = fs::read_to_string(&sample).unwrap();
         match parse_with(&text, &KEYS) {
