@@ -42,6 +42,10 @@ impl ClientContext for ReadContext {
 
     fn error(&self, error: ClientError, reason: &str) {
         let code = error.rdkafka_error_code().unwrap_or(Code::Unknown);
+        // The end of what there is, which is where a reader wants to be.
+        if code == Code::PartitionEOF {
+            return;
+        }
         if let Some(held) = self.limiter.admit(&code.to_string()) {
             warn!(%code, held, "state reader: {reason}");
         }
