@@ -21,6 +21,7 @@ mod e2e_service;
 mod e2e_state;
 mod e2e_stream;
 mod e2e_topics;
+mod e2e_zombie;
 mod kafka_mock;
 mod kafka_real;
 mod kafka_state;

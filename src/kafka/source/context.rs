@@ -5,6 +5,7 @@
 //! library choose the start offsets (see `start`).
 
 use std::{
+    collections::HashMap,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -46,6 +47,9 @@ use crate::{
 
 /// Longest metadata of a commit, in bytes; the default of brokers.
 const METADATA: usize = 4096;
+
+/// Longest wait for the answer to a commit when its partitions are lost.
+const LAST_ANSWER: Duration = Duration::from_secs(1);
 
 /// The consumer of the source.
 pub(super) type Consumer = BaseConsumer<SourceContext>;
@@ -182,6 +186,9 @@ impl SourceContext {
                 return;
             }
             self.commit_now(consumer, state, left);
+        } else if state.offsets.is_under_way() {
+            // The library would send a commit that waits for its coordinator under the membership to come.
+            self.settle_answers(state, LAST_ANSWER);
         }
         for (topic, partition) in partitions {
             state.partitions.forget(topic, *partition);
@@ -203,9 +210,13 @@ impl SourceContext {
                 continue;
             }
             let answer = commit(consumer, state.offsets.take_due());
-            let refused = answer.refused.is_some();
+            let refused = answer.refused;
             self.settle(state, answer);
-            if refused {
+            // The generation does not change while the library waits for the end of its rebalance: the group went on without this member.
+            if refused == Some(Code::IllegalGeneration) && !state.closing {
+                return;
+            }
+            if refused.is_some() {
                 thread::sleep(Duration::from_millis(100).min(left));
             }
         }
@@ -243,6 +254,7 @@ impl SourceContext {
 
     /// Takes the answer to a commit.
     fn settle(&self, state: &mut State, answer: Answer) {
+        let held = state.offsets.answered_for(&answer.partitions);
         let Some(code) = answer.refused else { return };
         if code == Code::NoOffset {
             return;
@@ -250,6 +262,13 @@ impl SourceContext {
         self.status.commits_refused.fetch_add(1, Ordering::Relaxed);
         if self.limiter.admit("commit").is_some() {
             warn!(%code, partitions = answer.partitions.len(), group = self.group, "commit refused");
+        }
+        if matches!(code, Code::UnknownMemberId | Code::FencedMemberEpoch) {
+            // Others may have gone on from here. An answer to what an earlier membership asked says nothing about this one.
+            if held {
+                self.put_out(state);
+            }
+            return;
         }
         match severity(code) {
             Severity::Transient | Severity::OutOfRange => {
@@ -267,6 +286,43 @@ impl SourceContext {
             Severity::Group | Severity::Fatal => {
                 state.fail(KafkaError::Group { group: self.group.clone(), reason: code.to_string() });
             }
+        }
+    }
+
+    /// The group has ended this membership: nothing that was read under it may be committed under another one. The library finds out by itself,
+    /// joins again and is assigned partitions anew.
+    fn put_out(&self, state: &mut State) {
+        state.offsets.forget_all();
+        if state.closing {
+            return;
+        }
+        let owned = state.partitions.all();
+        state.batch.clear();
+        state.batch_bytes = 0;
+        let _: Vec<Commit> = state.intake.revoke(&owned, true, Duration::ZERO);
+        for (topic, partition) in &owned {
+            state.partitions.forget(topic, *partition);
+        }
+        warn!(group = self.group, partitions = owned.len(), "put out of the group, its partitions are dropped");
+        self.status.set_partitions(&[]);
+    }
+
+    /// Partitions that the library kept through a rebalance though they were dropped (see `put_out`): they are read again from where the group is.
+    fn adopt(&self, consumer: &Consumer, state: &mut State) {
+        if state.closing || state.transactions.is_some() || state.failure.is_some() {
+            return;
+        }
+        let Ok(assigned) = consumer.assignment() else { return };
+        let mut kept = Vec::new();
+        for element in assigned.elements() {
+            if state.partitions.of_record(element.topic(), element.partition()).is_none() {
+                kept.push((state.partitions.name(element.topic()), element.partition()));
+            }
+        }
+        if !kept.is_empty()
+            && let Err(failure) = self.read_again(consumer, state, &kept, &HashMap::new())
+        {
+            state.fail(failure);
         }
     }
 
@@ -306,6 +362,9 @@ impl SourceContext {
             state.own(&start.topic, start.partition, next, start.committed, start.pin);
         }
         self.take_membership(consumer, state, member);
+        if matches!(consumer.rebalance_protocol(), RebalanceProtocol::Cooperative) {
+            self.adopt(consumer, state);
+        }
         let owned = state.partitions.all();
         info!(group = self.group, assigned = list.count(), owned = owned.len(), "partitions assigned");
         self.status.set_partitions(&owned);
@@ -319,7 +378,9 @@ impl SourceContext {
         let mut guard = self.state.lock();
         let state = &mut *guard;
         if state.closing {
-            if !lost && state.transactions.is_none() {
+            if lost {
+                state.offsets.forget_all();
+            } else if state.transactions.is_none() {
                 self.commit_now(consumer, state, Duration::from_secs(1));
             }
             return Vec::new();
@@ -329,9 +390,15 @@ impl SourceContext {
         owned
     }
 
+    /// At least once: whether this process was stopped, just now, for so long that the group may have put it out.
+    fn was_away(&self) -> bool {
+        let state = self.state.lock();
+        state.transactions.is_none() && !state.closing && state.last_poll.elapsed() >= self.longest_pause
+    }
+
     fn revoke(&self, consumer: &Consumer, revoked: &TopicPartitionList) {
         self.status.rebalances.fetch_add(1, Ordering::Relaxed);
-        let lost = consumer.assignment_lost();
+        let lost = consumer.assignment_lost() || self.was_away();
         if lost {
             self.state.lock().member = None;
         }

@@ -18,6 +18,8 @@ struct Entry {
     floor: i64,
     /// `wanted` has not been sent since it changed, or was refused.
     dirty: bool,
+    /// A commit under this assignment was sent and not answered yet.
+    sent: bool,
 }
 
 /// The commits of the owned partitions.
@@ -37,12 +39,27 @@ impl Offsets {
             wanted: None,
             floor: committed.unwrap_or(0),
             dirty: false,
+            sent: false,
         });
     }
 
     /// A partition is gone; nothing is committed for it any more.
     pub(super) fn forget(&mut self, topic: &str, partition: i32) {
         self.entries.retain(|entry| entry.partition != partition || &*entry.topic != topic);
+    }
+
+    /// Nothing of what was finished so far is committed any more.
+    pub(super) fn forget_all(&mut self) {
+        self.entries.clear();
+    }
+
+    /// A commit of these partitions was answered; whether any of them is still held under the assignment that sent it.
+    pub(super) fn answered_for(&mut self, partitions: &[(Arc<str>, i32)]) -> bool {
+        let mut held = false;
+        for (topic, partition) in partitions {
+            held |= self.find(topic, *partition).is_some_and(|entry| std::mem::take(&mut entry.sent));
+        }
+        held
     }
 
     /// Takes a commit that the pipeline allows. False when it was ignored: not owned, or a step back.
@@ -68,6 +85,7 @@ impl Offsets {
             .filter_map(|entry| {
                 entry.dirty = false;
                 let (next, metadata) = entry.wanted.clone()?;
+                entry.sent = true;
                 Some(Commit { topic: Arc::clone(&entry.topic), partition: entry.partition, next, metadata })
             })
             .collect()
@@ -167,6 +185,22 @@ mod tests {
         offsets.refused("in", 0);
         assert!(!offsets.is_settled());
         assert_eq!(offsets.take_due(), [commit(0, 8)]);
+    }
+
+    #[test]
+    fn an_answer_concerns_the_assignment_that_asked() {
+        let asked = [(Arc::from("in"), 0)];
+        let mut offsets = owning(&[(0, None)]);
+        offsets.want(commit(0, 5));
+        offsets.take_due();
+        assert!(offsets.answered_for(&asked));
+        offsets.want(commit(0, 6));
+        offsets.take_due();
+        offsets.own(&Arc::from("in"), 0, Some(9));
+        assert!(!offsets.answered_for(&asked), "assigned anew meanwhile");
+        offsets.want(commit(0, 10));
+        offsets.forget_all();
+        assert!(offsets.is_settled() && !offsets.want(commit(0, 11)));
     }
 
     #[test]

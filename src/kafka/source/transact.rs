@@ -233,7 +233,7 @@ impl SourceContext {
         info!(partitions = owned.len(), "reading again from the committed offsets");
     }
 
-    fn read_again(
+    pub(super) fn read_again(
         &self,
         consumer: &Consumer,
         state: &mut State,

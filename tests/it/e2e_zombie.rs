@@ -1,0 +1,115 @@
+//! At least once: a replica that was away for longer than its session does not take the group's offsets back.
+
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::Duration,
+};
+
+use sidelight::{
+    provider::{ABUSEIPDB, VIRUSTOTAL},
+    simulator::{ServiceConfig, SimulatorConfig},
+};
+
+use crate::support::{
+    e2e::{Daemon, Stage, beside_others},
+    e2e_events::{address, connection},
+    e2e_wire::{Feeder, Tap},
+    kafka::{PATIENCE, Wire, committed, eventually, real_broker},
+};
+
+const PARTITIONS: i32 = 4;
+
+/// One in 100 events has an address of its own, so that a drain always has something to wait for.
+fn event(n: usize) -> Wire {
+    let ip = address(43, if n.is_multiple_of(100) { n } else { 100_000 + n % 50 });
+    let wire = Wire::keyed(0, &format!("host-{}", n % 60), connection(&format!("evt-{n}"), &ip));
+    Wire { partition: i32::try_from(n).unwrap() % PARTITIONS, ..wire }
+}
+
+fn feed(feeder: &Feeder, done: &AtomicBool) -> usize {
+    let mut n = 0;
+    while !done.load(Ordering::Relaxed) {
+        feeder.send(n, &event(n));
+        n += 1;
+        if n.is_multiple_of(10) {
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+    feeder.flush();
+    n
+}
+
+fn offsets(input: &str) -> Vec<i64> {
+    let found = committed(real_broker(), input.trim_end_matches(".in"), input, PARTITIONS);
+    found.into_iter().map(|(offset, _)| offset.unwrap_or(0)).collect()
+}
+
+/// Looks at the committed offsets all the time; every step back.
+fn watch(input: &str, done: &AtomicBool) -> Vec<String> {
+    let mut back = Vec::new();
+    let mut before = offsets(input);
+    while !done.load(Ordering::Relaxed) {
+        let now = offsets(input);
+        for (partition, (old, new)) in before.iter().zip(&now).enumerate() {
+            if new < old {
+                back.push(format!("partition {partition}: {new} after {old}"));
+            }
+        }
+        before = now;
+        thread::sleep(Duration::from_millis(50));
+    }
+    back
+}
+
+fn owns(daemon: &Daemon) -> bool {
+    daemon.status()["partitions"].as_array().is_some_and(|owned| !owned.is_empty())
+}
+
+/// Frozen in the middle of giving partitions up: it wakes with finished records that it may not commit any more.
+#[test]
+fn a_zombie_takes_no_offset_back() {
+    let _turn = beside_others();
+    let service = ServiceConfig { latency: Duration::from_secs(1), ..ServiceConfig::default() };
+    let services = [VIRUSTOTAL, ABUSEIPDB].map(|provider| (provider, service.clone())).to_vec();
+    let mut stage = Stage::new("e2e-zombie", PARTITIONS, SimulatorConfig { services, ..SimulatorConfig::default() });
+    stage.set("kafka.properties", "{ \"session.timeout.ms\" = \"2000\", \"heartbeat.interval.ms\" = \"400\" }");
+    let (fed, seen) = (AtomicBool::new(false), AtomicBool::new(false));
+    let feeder = Feeder::new(&stage.input());
+    let input = stage.input();
+    let zombie = stage.start();
+    zombie.wait_ready();
+    let output = Tap::open(&stage.output());
+    stage.set("kafka.instance_id", "\"replica-2\"");
+    thread::scope(|scope| {
+        let feeding = scope.spawn(|| feed(&feeder, &fed));
+        let watching = scope.spawn(|| watch(&input, &seen));
+        eventually("records flow", || output.count() > 500);
+        let other = stage.start();
+        eventually("it gives partitions up", || zombie.log().contains("partitions revoked"));
+        zombie.signal("STOP");
+        let frozen = offsets(&input);
+        eventually("the other has taken everything over", || {
+            offsets(&input).iter().zip(&frozen).all(|(now, then)| *now > then + 100)
+        });
+        zombie.signal("CONT");
+        eventually("the zombie is dropped", || zombie.log().contains("its partitions are dropped"));
+        eventually("the zombie is back", || owns(&zombie));
+        fed.store(true, Ordering::Relaxed);
+        let sent = feeding.join().unwrap();
+        eventually("everything is committed", || {
+            let sum: i64 = offsets(&input).iter().sum();
+            usize::try_from(sum).is_ok_and(|sum| sum == sent)
+        });
+        for replica in [zombie, other] {
+            let ended = replica.terminate();
+            assert_eq!(ended.code, Some(0), "{}", ended.log);
+        }
+        seen.store(true, Ordering::Relaxed);
+        assert_eq!(watching.join().unwrap(), Vec::<String>::new(), "committed offsets went back");
+        let mut left: Vec<usize> = output.wait(sent, PATIENCE).iter().map(|record| record.number()).collect();
+        left.sort_unstable();
+        left.dedup();
+        assert_eq!(left.len(), sent, "lost");
+    });
+}
