@@ -91,6 +91,11 @@ fn killed_replicas_lose_and_repeat_nothing() {
     const KILLS: usize = 6;
     let _turn = beside_others();
     let mut stage = stage("e2e-eos-kill");
+    // Longer than a busy machine holds a living member up.
+    stage.set(
+        "kafka.properties",
+        "{ \"session.timeout.ms\" = \"4000\", \"heartbeat.interval.ms\" = \"500\", \"transaction.timeout.ms\" = \"6000\" }",
+    );
     let done = AtomicBool::new(false);
     let feeder = Feeder::new(&stage.input());
     let mut replicas = [replica(&mut stage, "replica-0"), replica(&mut stage, "replica-1")];
