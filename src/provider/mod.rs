@@ -40,6 +40,7 @@ mod shodan;
 mod text;
 mod time;
 mod transport;
+mod urlhaus;
 mod urlscan;
 mod virustotal;
 
@@ -58,6 +59,7 @@ pub use registry::{Build, BuildError, KNOWN, KeyUse, Spec, build, spec};
 pub use safebrowsing::ID as SAFEBROWSING;
 pub use shodan::ID as SHODAN;
 pub use transport::{Network, check_base_url};
+pub use urlhaus::ID as URLHAUS;
 pub use urlscan::ID as URLSCAN;
 pub use virustotal::ID as VIRUSTOTAL;
 

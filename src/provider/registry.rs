@@ -6,7 +6,7 @@ use crate::{
     model::{IndicatorKind, ProviderId, SharedClock},
     provider::{
         Config, Provider, abuseipdb, greynoise, hashlookup, internetdb, malwarebazaar, misp, passivetotal,
-        request::Wire, safebrowsing, shodan, urlscan, virustotal,
+        request::Wire, safebrowsing, shodan, urlhaus, urlscan, virustotal,
     },
 };
 
@@ -60,6 +60,7 @@ pub const KNOWN: &[Spec] = &[
     internetdb::SPEC,
     greynoise::SPEC,
     hashlookup::SPEC,
+    urlhaus::SPEC,
 ];
 
 /// The provider of that name.

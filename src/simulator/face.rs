@@ -9,7 +9,7 @@ use crate::{
     model::{IndicatorKind, ProviderId},
     simulator::{
         Truth, abuseipdb, greynoise, hashlookup, internetdb, malwarebazaar, misp, passivetotal, quota::Standing,
-        safebrowsing, shodan, urlscan, virustotal,
+        safebrowsing, shodan, urlhaus, urlscan, virustotal,
     },
 };
 
@@ -26,6 +26,7 @@ pub(crate) const FACES: &[Face] = &[
     internetdb::FACE,
     greynoise::FACE,
     hashlookup::FACE,
+    urlhaus::FACE,
 ];
 
 /// Where a service looks for the key.

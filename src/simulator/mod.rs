@@ -30,6 +30,7 @@ mod safebrowsing;
 mod server;
 mod shodan;
 mod truth;
+mod urlhaus;
 mod urlscan;
 mod virustotal;
 

@@ -8,7 +8,7 @@ use sidelight::{
     model::{Evidence, FailReason, Indicator, IndicatorKind, ProviderId, Verdict},
     provider::{
         GREYNOISE, HASHLOOKUP, INTERNETDB, LookupError, MALWAREBAZAAR, MISP, PASSIVETOTAL, SAFEBROWSING, SHODAN,
-        URLSCAN, spec,
+        URLHAUS, URLSCAN, spec,
     },
 };
 
@@ -95,6 +95,13 @@ fn rows() -> Vec<Row> {
         Row(HASHLOOKUP, "unknown", 404, K::Md5, sample(K::Md5)),
         Row(HASHLOOKUP, "not_found_elsewhere", 404, K::Md5, sample(K::Md5)),
         Row(HASHLOOKUP, "invalid", 400, K::Md5, sample(K::Md5)),
+        Row(URLHAUS, "entry", 200, K::Url, URL),
+        Row(URLHAUS, "entry_nulls", 200, K::Url, URL),
+        Row(URLHAUS, "no_results", 200, K::Url, URL),
+        Row(URLHAUS, "invalid_url", 200, K::Url, URL),
+        Row(URLHAUS, "key_refused_inside", 200, K::Url, URL),
+        Row(URLHAUS, "key_refused", 403, K::Url, URL),
+        Row(URLHAUS, "key_missing", 401, K::Url, URL),
     ]
 }
 

@@ -9,7 +9,7 @@ use sidelight::{
     model::{FailReason, Indicator, IndicatorKind, ProviderId, VerdictKind},
     provider::{
         self, ABUSEIPDB, Config, GREYNOISE, HASHLOOKUP, INTERNETDB, KNOWN, KeyUse, LookupError, MALWAREBAZAAR, MISP,
-        PASSIVETOTAL, Provider, SAFEBROWSING, SHODAN, URLSCAN, VIRUSTOTAL, spec,
+        PASSIVETOTAL, Provider, SAFEBROWSING, SHODAN, URLHAUS, URLSCAN, VIRUSTOTAL, spec,
     },
     simulator::{Class, Fault, FaultRule, Handle, Simulator, SimulatorConfig, Truths},
 };
@@ -104,6 +104,13 @@ const SUBJECTS: &[Subject] = &[
         found: "0123456789abcdef0123456789abcdef",
         clean: Some("0123456789abcdef0123456789abcde1"),
         not_found: Some("0123456789abcdef0123456789abcde0"),
+        ..PLAIN
+    },
+    Subject {
+        id: URLHAUS,
+        kind: IndicatorKind::Url,
+        found: "http://found.example/",
+        not_found: Some("http://absent.example/"),
         ..PLAIN
     },
 ];

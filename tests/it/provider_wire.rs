@@ -7,7 +7,7 @@ use sidelight::{
     model::{FailReason, Indicator, IndicatorKind, ProviderId, VerdictKind},
     provider::{
         self, ABUSEIPDB, BuildError, Feedback, GREYNOISE, HASHLOOKUP, INTERNETDB, KNOWN, KeyUse, LookupError,
-        MALWAREBAZAAR, MISP, PASSIVETOTAL, SAFEBROWSING, SHODAN, URLSCAN, VIRUSTOTAL,
+        MALWAREBAZAAR, MISP, PASSIVETOTAL, SAFEBROWSING, SHODAN, URLHAUS, URLSCAN, VIRUSTOTAL,
     },
 };
 
@@ -126,7 +126,7 @@ async fn requests_of_other_shapes_say_what_the_services_expect() {
         ("198.51.100.7", "host.example", "http://a.example/b?c=d&e", sample(IndicatorKind::Md5));
     let basic = format!("authorization: basic {}", STANDARD.encode(format!("user:{CANARY}")).to_ascii_lowercase());
     let own = |header: &str| format!("{header}: {CANARY}");
-    let rows: [(ProviderId, IndicatorKind, &str, String, String, &str); 12] = [
+    let rows: [(ProviderId, IndicatorKind, &str, String, String, &str); 13] = [
         (SHODAN, IndicatorKind::Ipv4, ip, format!("GET /shodan/host/{ip}?minify=true&key={CANARY}"), String::new(), ""),
         (SHODAN, IndicatorKind::Domain, name, format!("GET /dns/domain/{name}?key={CANARY}"), String::new(), ""),
         (
@@ -161,6 +161,14 @@ async fn requests_of_other_shapes_say_what_the_services_expect() {
             format!("POST /v4/threatMatches:find?key={CANARY}"),
             String::new(),
             r#""threatEntries":[{"url":"http://a.example/b?c=d&e"}]"#,
+        ),
+        (
+            URLHAUS,
+            IndicatorKind::Url,
+            url,
+            "POST /v1/url/".into(),
+            own("auth-key"),
+            "url=http:%2F%2Fa.example%2Fb%3Fc%3Dd%26e",
         ),
         (INTERNETDB, IndicatorKind::Ipv4, ip, format!("GET /{ip}"), String::new(), ""),
         (GREYNOISE, IndicatorKind::Ipv4, ip, format!("GET /v3/community/{ip}"), own("key"), ""),

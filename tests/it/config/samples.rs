@@ -8,7 +8,7 @@ use sidelight::{
     provider::{KNOWN, KeyUse, VIRUSTOTAL},
 };
 
-const KEYS: [(&str, &str); 9] = [
+const KEYS: [(&str, &str); 10] = [
     ("VT_API_KEY", "one"),
     ("ABUSEIPDB_API_KEY", "two"),
     ("SHODAN_API_KEY", "three"),
@@ -18,6 +18,7 @@ const KEYS: [(&str, &str); 9] = [
     ("SAFEBROWSING_API_KEY", "seven"),
     ("MALWAREBAZAAR_API_KEY", "eight"),
     ("GREYNOISE_API_KEY", "nine"),
+    ("URLHAUS_API_KEY", "ten"),
 ];
 
 #[test]
