@@ -30,7 +30,7 @@ use super::{
     Config, KafkaError, properties,
     sink::{
         Producer,
-        report::{Reports, Shared, Suspect, failure},
+        report::{Reports, Shared, Suspect, failure, goes_with_its_transaction},
     },
 };
 use crate::pipeline::Commit;
@@ -277,7 +277,8 @@ impl Transactions {
             }
             let code = sent.err().or_else(|| verdicts.0.lock().take().flatten());
             probe.abort_transaction(OFFSETS).map_err(|error| failed(&error))?;
-            let Some(code) = code else { continue };
+            // What says nothing of the record is no reason to blame it: it comes again.
+            let Some(code) = code.filter(|code| !goes_with_its_transaction(*code)) else { continue };
             to_blame += 1;
             self.shared.blame(token, failure(code, message.topic()));
         }

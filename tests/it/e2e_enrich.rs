@@ -195,8 +195,9 @@ fn a_hanging_provider_does_not_slow_known_events_down() {
         fast[fast.len() / 2],
         slow[slow.len() / 2]
     );
-    assert!(p99 < Duration::from_millis(150).max(control * 2), "{p99:?}, {control:?} without it");
-    assert!(longest < Duration::from_millis(750), "{longest:?}");
+    // Below the deadline, and far below what hangs; how fast exactly is measured elsewhere.
+    assert!(p99 < Duration::from_millis(300).max(control * 3), "{p99:?}, {control:?} without it");
+    assert!(longest < Duration::from_millis(1_500), "{longest:?}");
 
     stage.providers.simulator().faults().clear_all();
     let late = late.wait(waiting.len(), WITHIN);

@@ -265,7 +265,7 @@ fn may_be_a_neighbours_fault(code: Code) -> bool {
 
 /// Codes of records that are lost with their transaction and may be written in the next one. What makes transactions impossible is said by the
 /// producer itself.
-fn goes_with_its_transaction(code: Code) -> bool {
+pub(in crate::kafka) fn goes_with_its_transaction(code: Code) -> bool {
     matches!(
         code,
         Code::MessageTimedOut
