@@ -101,22 +101,6 @@ pub trait Sink: Send + Sync {
     /// # Errors
     /// [`SendError`]; the record was not taken over and its token will not be reported.
     fn send(&self, out: &Outgoing<'_>, token: Token) -> Result<(), SendError>;
-
-    /// Takes records over that belong together, in this order: a transactional sink puts all of them into one transaction, so that none of
-    /// them is seen without the others. Never blocks, but a transactional sink that has taken the first waits for room for the rest.
-    ///
-    /// # Errors
-    /// The index of the first record that was not taken over, and why; those before it were.
-    fn send_together(&self, outs: &[(Outgoing<'_>, Token)]) -> Result<(), (usize, SendError)> {
-        outs.iter()
-            .enumerate()
-            .try_for_each(|(index, (out, token))| self.send(out, *token).map_err(|error| (index, error)))
-    }
-
-    /// Whether what is sent together is seen together, and with the offsets that it finishes: exactly once.
-    fn is_transactional(&self) -> bool {
-        false
-    }
 }
 
 /// Hears what became of the records that a sink accepted.
