@@ -39,6 +39,8 @@ const FEED_NAMES: &[(&str, &str)] = &[
     ("greynoise", "GreyNoise"),
     ("hashlookup", "CIRCL hashlookup"),
     ("otx", "AlienVault OTX"),
+    ("otx_pdns", "AlienVault OTX passive DNS"),
+    ("circl_pdns", "CIRCL Passive DNS"),
 ];
 
 impl Enrichment {

@@ -107,12 +107,22 @@ fn report(shared: &Shared, provider: ProviderId, finished: &Finished, detail: &s
         }
         Finished::Disabled(reason) => {
             if shared.quiet.first_disabled(provider) {
-                error!(
-                    %provider,
-                    reason = reason.as_str(),
-                    detail,
-                    "provider refused the key and is switched off; replace the key, then reload (SIGHUP) or restart"
-                );
+                let what_to_do = match reason {
+                    FailReason::Retired => {
+                        "the service is no more, so it is switched off; take its table out, or name a base_url that serves it"
+                    }
+                    FailReason::Unauthorized
+                    | FailReason::Connect
+                    | FailReason::Timeout
+                    | FailReason::Unavailable
+                    | FailReason::Malformed
+                    | FailReason::TooLarge
+                    | FailReason::Rejected
+                    | FailReason::CircuitOpen => {
+                        "provider refused the key and is switched off; replace the key, then reload (SIGHUP) or restart"
+                    }
+                };
+                error!(%provider, reason = reason.as_str(), detail, "{what_to_do}");
             }
         }
         Finished::Failed(reason) => {

@@ -7,13 +7,13 @@ use crate::{
     provider::{
         LookupError,
         http::Reply,
-        request::{Auth, Content, Wire},
+        request::{Auth, Wire},
         service::{body, malformed, parse},
     },
 };
 
 /// How they are spoken to.
-pub(crate) const WIRE: Wire = Wire { auth: Auth::Header("auth-key"), content: Content::Json, judge };
+pub(crate) const WIRE: Wire = Wire { judge, ..Wire::json(Auth::Header("auth-key")) };
 
 /// What they list is malware: a hit scores at least this.
 pub(crate) const FLOOR: u8 = 70;

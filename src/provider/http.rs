@@ -43,6 +43,9 @@ pub const MAX_DECODED: usize = 4 << 20;
 const MAX_ERROR_BODY: usize = 16 << 10;
 const MAX_ERROR_WAIT: Duration = Duration::from_millis(500);
 
+/// By this header a service that answers line by line says that something went wrong on the way.
+const CUT_SHORT: &str = "x-dribble-errors";
+
 /// A complete answer.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Reply {
@@ -104,9 +107,16 @@ impl Client {
     /// Everything but a complete 200 or 404 in the form that the service answers in.
     pub(crate) async fn send(&self, request: Request<'_>) -> Result<Reply, LookupError> {
         let url = self.url(&request)?;
-        timeout(self.timeout, self.exchange(url, request.payload)).await.unwrap_or_else(|_| {
+        let is_gone = url.host_str().is_some_and(|host| self.wire.retired.contains(&host));
+        let sent = timeout(self.timeout, self.exchange(url, request.payload)).await.unwrap_or_else(|_| {
             Err(LookupError::failed(FailReason::Timeout, format!("no complete answer within {:?}", self.timeout)))
-        })
+        });
+        match sent {
+            Err(LookupError::Failed { reason: FailReason::Connect, detail }) if is_gone => {
+                Err(LookupError::failed(FailReason::Retired, format!("its host serves no more: {detail}")))
+            }
+            sent => sent,
+        }
     }
 
     /// Whether the configuration routes indicators of this kind here.
@@ -139,6 +149,7 @@ impl Client {
             url.push('/');
             text::encode(segment, &mut url);
         }
+        url.push_str(request.tail);
         let query = request.query.iter().map(|(name, value)| (*name, &**value));
         let key = match &self.credential {
             Credential::Query(name, key) => Some((*name, key.expose_secret())),
@@ -175,6 +186,10 @@ impl Client {
         self.note_feedback(&response);
         let status = response.status();
         match status {
+            StatusCode::OK if response.headers().contains_key(CUT_SHORT) => Err(LookupError::failed(
+                FailReason::Unavailable,
+                "status 200, the service says that its answer is not whole",
+            )),
             StatusCode::OK => Ok(Reply::Body(body_of(response, self.wire.content).await?)),
             StatusCode::NOT_FOUND if !is_json(&response) => {
                 let judged = (self.wire.judge)(404, None);

@@ -1,8 +1,8 @@
 //! PassiveTotal (RiskIQ) API v2: the reputation of a domain.
 //!
 //! The service has been retired: its host answers every path with a page of the edge under status 404, behind a certificate of
-//! another name. That is told as `retired`, which switches the provider off. The client still speaks the v2 interface to
-//! a `base_url` that serves it. Found: a score, or rules that matched; clean: classified good; not_found: unknown to it.
+//! another name, so that no connection comes about; others of its names do not resolve. All that is told as `retired`, which
+//! switches the provider off. The client still speaks the v2 interface to a `base_url` that serves it. Found: a score, or rules that matched; clean: classified good; not_found: unknown to it.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::{
     provider::{
         BuildError, Config, KeyUse, LookupError, Provider, Spec,
         http::Reply,
-        request::{Auth, Content, Request, Wire},
+        request::{Auth, Request, Wire},
         service::{Reading, Service, body, malformed, parse},
         text,
     },
@@ -30,9 +30,12 @@ pub(crate) const SPEC: Spec = Spec {
     key: KeyUse::Pair,
     kinds: &[IndicatorKind::Domain, IndicatorKind::Ipv4, IndicatorKind::Ipv6],
     routed: &[IndicatorKind::Domain],
-    wire: Wire { auth: Auth::Basic, content: Content::Json, judge },
+    wire: Wire { judge, retired: HOSTS, ..Wire::json(Auth::Basic) },
     build,
 };
+
+/// Where the service was.
+const HOSTS: &[&str] = &["api.passivetotal.org", "www.passivetotal.org", "api.riskiq.net"];
 
 fn build(config: &Config, clock: SharedClock) -> Result<Arc<dyn Provider>, BuildError> {
     Ok(Arc::new(Service::new(&SPEC, config, clock, request, read)?))

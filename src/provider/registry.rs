@@ -5,8 +5,8 @@ use std::sync::Arc;
 use crate::{
     model::{IndicatorKind, ProviderId, SharedClock},
     provider::{
-        Config, Provider, abuseipdb, greynoise, hashlookup, internetdb, malwarebazaar, misp, passivetotal,
-        request::Wire, safebrowsing, shodan, urlhaus, urlscan, virustotal,
+        Config, Provider, abuseipdb, circl_pdns, greynoise, hashlookup, internetdb, malwarebazaar, misp, otx, otx_pdns,
+        passivetotal, request::Wire, safebrowsing, shodan, threatfox, urlhaus, urlscan, virustotal,
     },
 };
 
@@ -61,6 +61,10 @@ pub const KNOWN: &[Spec] = &[
     greynoise::SPEC,
     hashlookup::SPEC,
     urlhaus::SPEC,
+    threatfox::SPEC,
+    otx::SPEC,
+    otx_pdns::SPEC,
+    circl_pdns::SPEC,
 ];
 
 /// The provider of that name.

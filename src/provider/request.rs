@@ -39,12 +39,14 @@ pub(crate) struct Wire {
     pub(crate) auth: Auth,
     pub(crate) content: Content,
     pub(crate) judge: Judge,
+    /// Hosts of a service that is no more: whatever keeps a connection to them from being made is its end.
+    pub(crate) retired: &'static [&'static str],
 }
 
 impl Wire {
     /// JSON, and errors by their status.
     pub(crate) const fn json(auth: Auth) -> Self {
-        Self { auth, content: Content::Json, judge: |_, _| None }
+        Self { auth, content: Content::Json, judge: |_, _| None, retired: &[] }
     }
 }
 
@@ -59,11 +61,12 @@ pub(crate) enum Payload<'a> {
     Form(Vec<(&'static str, Cow<'a, str>)>),
 }
 
-/// One request: `path`, then `segment` where there is one.
+/// One request: `path`, then `segment` where there is one, then `tail`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Request<'a> {
     pub(crate) path: &'static str,
     pub(crate) segment: Option<Cow<'a, str>>,
+    pub(crate) tail: &'static str,
     pub(crate) query: Vec<(&'static str, Cow<'a, str>)>,
     pub(crate) payload: Payload<'a>,
 }
@@ -71,7 +74,7 @@ pub(crate) struct Request<'a> {
 impl<'a> Request<'a> {
     /// A GET of this fixed path, without a slash at its end where a segment follows.
     pub(crate) const fn get(path: &'static str) -> Self {
-        Self { path, segment: None, query: Vec::new(), payload: Payload::Nothing }
+        Self { path, segment: None, tail: "", query: Vec::new(), payload: Payload::Nothing }
     }
 
     /// A POST of a form.
@@ -87,6 +90,11 @@ impl<'a> Request<'a> {
     /// With this as one part of the path; it is encoded.
     pub(crate) fn segment(self, segment: impl Into<Cow<'a, str>>) -> Self {
         Self { segment: Some(segment.into()), ..self }
+    }
+
+    /// With this fixed path after the segment.
+    pub(crate) fn tail(self, tail: &'static str) -> Self {
+        Self { tail, ..self }
     }
 
     /// With one more parameter; its value is encoded.

@@ -14,7 +14,7 @@ use crate::{
     provider::{
         BuildError, Config, KeyUse, LookupError, Provider, Spec,
         http::Reply,
-        request::{Auth, Content, Request, Wire},
+        request::{Auth, Request, Wire},
         service::{BatchService, Reading, body, malformed, parse},
         text,
     },
@@ -31,7 +31,7 @@ pub(crate) const SPEC: Spec = Spec {
     key: KeyUse::Required,
     kinds: &[IndicatorKind::Url],
     routed: &[IndicatorKind::Url],
-    wire: Wire { auth: Auth::Query("key"), content: Content::Json, judge },
+    wire: Wire { judge, ..Wire::json(Auth::Query("key")) },
     build,
 };
 

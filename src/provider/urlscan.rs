@@ -13,7 +13,7 @@ use crate::{
     provider::{
         BuildError, Config, KeyUse, LookupError, Provider, Spec,
         http::Reply,
-        request::{Auth, Content, Request, Wire},
+        request::{Auth, Request, Wire},
         service::{Reading, Service, body, malformed, parse},
         text, time,
     },
@@ -30,7 +30,7 @@ pub(crate) const SPEC: Spec = Spec {
     key: KeyUse::Required,
     kinds: &[IndicatorKind::Url, IndicatorKind::Domain],
     routed: &[IndicatorKind::Url],
-    wire: Wire { auth: Auth::Header("api-key"), content: Content::Json, judge },
+    wire: Wire { judge, ..Wire::json(Auth::Header("api-key")) },
     build,
 };
 

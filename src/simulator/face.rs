@@ -8,8 +8,8 @@ use serde_json::Value;
 use crate::{
     model::{IndicatorKind, ProviderId},
     simulator::{
-        Truth, abuseipdb, greynoise, hashlookup, internetdb, malwarebazaar, misp, passivetotal, quota::Standing,
-        safebrowsing, shodan, urlhaus, urlscan, virustotal,
+        Truth, abuseipdb, circl_pdns, greynoise, hashlookup, internetdb, malwarebazaar, misp, otx, otx_pdns,
+        passivetotal, quota::Standing, safebrowsing, shodan, threatfox, urlhaus, urlscan, virustotal,
     },
 };
 
@@ -27,6 +27,10 @@ pub(crate) const FACES: &[Face] = &[
     greynoise::FACE,
     hashlookup::FACE,
     urlhaus::FACE,
+    threatfox::FACE,
+    otx::FACE,
+    otx_pdns::FACE,
+    circl_pdns::FACE,
 ];
 
 /// Where a service looks for the key.
@@ -119,7 +123,13 @@ impl Call {
 
     /// The part of the path after `root`, decoded, where it is one part.
     pub(crate) fn segment(&self, root: &str) -> Option<String> {
-        let rest = self.path.strip_prefix(root).filter(|rest| !rest.is_empty() && !rest.contains('/'))?;
+        self.segment_before(root, "")
+    }
+
+    /// The part of the path between `root` and `tail`, decoded, where it is one part.
+    pub(crate) fn segment_before(&self, root: &str, tail: &str) -> Option<String> {
+        let rest =
+            self.path.strip_prefix(root)?.strip_suffix(tail).filter(|rest| !rest.is_empty() && !rest.contains('/'))?;
         decode(rest).map(Cow::into_owned)
     }
 }
@@ -162,6 +172,8 @@ impl Asked {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Content {
     Json(Value),
+    /// Objects, one a line, declared as HTML.
+    Lines(Vec<Value>),
     Html(&'static str),
 }
 

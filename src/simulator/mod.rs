@@ -13,6 +13,7 @@
 
 mod abuseipdb;
 mod body;
+mod circl_pdns;
 mod config;
 mod control;
 mod face;
@@ -23,12 +24,15 @@ mod internetdb;
 mod log;
 mod malwarebazaar;
 mod misp;
+mod otx;
+mod otx_pdns;
 mod passivetotal;
 mod quota;
 mod render;
 mod safebrowsing;
 mod server;
 mod shodan;
+mod threatfox;
 mod truth;
 mod urlhaus;
 mod urlscan;

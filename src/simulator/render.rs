@@ -181,13 +181,19 @@ fn padded(text: &str, padding: usize) -> String {
 fn text(content: &Content) -> (String, &'static str) {
     match content {
         Content::Json(value) => (value.to_string(), JSON),
+        Content::Lines(lines) => (written(lines), HTML),
         Content::Html(page) => ((*page).to_owned(), HTML),
     }
+}
+
+fn written(lines: &[Value]) -> String {
+    lines.iter().map(|line| format!("{line}\n")).collect()
 }
 
 fn wrong_types(content: &Content) -> String {
     match content {
         Content::Json(value) => twisted(value.clone()).to_string(),
+        Content::Lines(lines) => written(&lines.iter().cloned().map(twisted).collect::<Vec<_>>()),
         Content::Html(page) => (*page).to_owned(),
     }
 }

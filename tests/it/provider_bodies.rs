@@ -7,8 +7,8 @@ use std::{collections::BTreeSet, fmt::Write as _, fs, path::PathBuf};
 use sidelight::{
     model::{Evidence, FailReason, Indicator, IndicatorKind, ProviderId, Verdict},
     provider::{
-        GREYNOISE, HASHLOOKUP, INTERNETDB, LookupError, MALWAREBAZAAR, MISP, PASSIVETOTAL, SAFEBROWSING, SHODAN,
-        URLHAUS, URLSCAN, spec,
+        CIRCL_PDNS, GREYNOISE, HASHLOOKUP, INTERNETDB, LookupError, MALWAREBAZAAR, MISP, OTX, OTX_PDNS, PASSIVETOTAL,
+        SAFEBROWSING, SHODAN, THREATFOX, URLHAUS, URLSCAN, spec,
     },
 };
 
@@ -102,6 +102,27 @@ fn rows() -> Vec<Row> {
         Row(URLHAUS, "key_refused_inside", 200, K::Url, URL),
         Row(URLHAUS, "key_refused", 403, K::Url, URL),
         Row(URLHAUS, "key_missing", 401, K::Url, URL),
+        Row(THREATFOX, "sample", 200, K::Sha256, hash),
+        Row(THREATFOX, "address", 200, K::Ipv4, IP),
+        Row(THREATFOX, "unsure", 200, K::Domain, NAME),
+        Row(THREATFOX, "of_others", 200, K::Ipv4, IP),
+        Row(THREATFOX, "no_result", 200, K::Sha256, hash),
+        Row(THREATFOX, "illegal_hash", 200, K::Sha256, hash),
+        Row(THREATFOX, "key_refused", 403, K::Sha256, hash),
+        Row(OTX, "pulses", 200, K::Domain, NAME),
+        Row(OTX, "pulses_nulls", 200, K::Ipv4, IP),
+        Row(OTX, "validated", 200, K::Domain, NAME),
+        Row(OTX, "false_positive", 200, K::Ipv4, IP),
+        Row(OTX, "false_positive_rejected", 200, K::Ipv4, IP),
+        Row(OTX, "no_pulse", 200, K::Ipv4, IP),
+        Row(OTX, "key_refused", 403, K::Ipv4, IP),
+        Row(OTX, "endpoint_unknown", 404, K::Ipv4, IP),
+        Row(OTX_PDNS, "records", 200, K::Domain, NAME),
+        Row(OTX_PDNS, "names_of_an_address", 200, K::Ipv4, IP),
+        Row(OTX_PDNS, "nothing", 200, K::Domain, NAME),
+        Row(CIRCL_PDNS, "lines", 200, K::Domain, NAME),
+        Row(CIRCL_PDNS, "names_of_an_address", 200, K::Ipv4, IP),
+        Row(CIRCL_PDNS, "nothing", 200, K::Domain, NAME),
     ]
 }
 

@@ -8,8 +8,9 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use sidelight::{
     model::{FailReason, Indicator, IndicatorKind, ProviderId, VerdictKind},
     provider::{
-        self, ABUSEIPDB, Config, GREYNOISE, HASHLOOKUP, INTERNETDB, KNOWN, KeyUse, LookupError, MALWAREBAZAAR, MISP,
-        PASSIVETOTAL, Provider, SAFEBROWSING, SHODAN, URLHAUS, URLSCAN, VIRUSTOTAL, spec,
+        self, ABUSEIPDB, CIRCL_PDNS, Config, GREYNOISE, HASHLOOKUP, INTERNETDB, KNOWN, KeyUse, LookupError,
+        MALWAREBAZAAR, MISP, OTX, OTX_PDNS, PASSIVETOTAL, Provider, SAFEBROWSING, SHODAN, THREATFOX, URLHAUS, URLSCAN,
+        VIRUSTOTAL, spec,
     },
     simulator::{Class, Fault, FaultRule, Handle, Simulator, SimulatorConfig, Truths},
 };
@@ -111,6 +112,24 @@ const SUBJECTS: &[Subject] = &[
         kind: IndicatorKind::Url,
         found: "http://found.example/",
         not_found: Some("http://absent.example/"),
+        ..PLAIN
+    },
+    Subject {
+        id: THREATFOX,
+        kind: IndicatorKind::Md5,
+        found: "0123456789abcdef0123456789abcdef",
+        not_found: Some("0123456789abcdef0123456789abcde0"),
+        ..PLAIN
+    },
+    Subject { id: OTX, ..PLAIN },
+    Subject { id: OTX_PDNS, ..PLAIN },
+    Subject {
+        id: CIRCL_PDNS,
+        // It declares its lines as HTML, and says by an answer without a line that it has none.
+        special: &[
+            (Fault::WrongContentType, Outcome::Verdict(VerdictKind::Found)),
+            (Fault::Empty, Outcome::Verdict(VerdictKind::NotFound)),
+        ],
         ..PLAIN
     },
 ];

@@ -24,7 +24,7 @@ use openssl::{
 use parking_lot::Mutex;
 use sidelight::{
     model::{FailReason, Indicator, IndicatorKind, VerdictKind},
-    provider::{ABUSEIPDB, Config, LookupError, Network},
+    provider::{ABUSEIPDB, Config, LookupError, Network, PASSIVETOTAL},
 };
 
 use crate::{
@@ -162,6 +162,26 @@ async fn a_configured_proxy_is_asked_for_the_name() {
     let network = Network { ca, proxy: Some(format!("http://{address}")), internal: false };
     assert_eq!(ask(with("https://service.example", network)).await, Ok(VerdictKind::Clean));
     assert_eq!(*asked.lock(), ["CONNECT service.example:443 HTTP/1.1"]);
+}
+
+/// The edge that answers for the host of PassiveTotal has a certificate of its own name.
+#[tokio::test]
+async fn a_retired_host_behind_a_foreign_certificate_is_retired() {
+    let own = authority();
+    let (address, asked) = proxy(service(&own, "edge.example"));
+    let proxy = Some(format!("http://{address}"));
+    let network = Network { ca: Some(own.certificate.to_pem().unwrap()), proxy, internal: false };
+    let indicator = Indicator::new(IndicatorKind::Domain, "host.example");
+    let ask = async |base: &str| {
+        build(PASSIVETOTAL, with(base, network.clone())).lookup(&indicator).await.map(|verdict| verdict.kind)
+    };
+    assert_eq!(reason(ask("https://api.passivetotal.org").await), FailReason::Retired);
+    assert_eq!(
+        reason(ask("https://gateway.example").await),
+        FailReason::Connect,
+        "whatever serves the interface elsewhere"
+    );
+    assert_eq!(asked.lock().len(), 2);
 }
 
 #[test]

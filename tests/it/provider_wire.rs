@@ -6,8 +6,9 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use sidelight::{
     model::{FailReason, Indicator, IndicatorKind, ProviderId, VerdictKind},
     provider::{
-        self, ABUSEIPDB, BuildError, Feedback, GREYNOISE, HASHLOOKUP, INTERNETDB, KNOWN, KeyUse, LookupError,
-        MALWAREBAZAAR, MISP, PASSIVETOTAL, SAFEBROWSING, SHODAN, URLHAUS, URLSCAN, VIRUSTOTAL,
+        self, ABUSEIPDB, BuildError, CIRCL_PDNS, Feedback, GREYNOISE, HASHLOOKUP, INTERNETDB, KNOWN, KeyUse,
+        LookupError, MALWAREBAZAAR, MISP, OTX, OTX_PDNS, PASSIVETOTAL, SAFEBROWSING, SHODAN, THREATFOX, URLHAUS,
+        URLSCAN, VIRUSTOTAL,
     },
 };
 
@@ -126,7 +127,7 @@ async fn requests_of_other_shapes_say_what_the_services_expect() {
         ("198.51.100.7", "host.example", "http://a.example/b?c=d&e", sample(IndicatorKind::Md5));
     let basic = format!("authorization: basic {}", STANDARD.encode(format!("user:{CANARY}")).to_ascii_lowercase());
     let own = |header: &str| format!("{header}: {CANARY}");
-    let rows: [(ProviderId, IndicatorKind, &str, String, String, &str); 13] = [
+    let rows: [(ProviderId, IndicatorKind, &str, String, String, &str); 22] = [
         (SHODAN, IndicatorKind::Ipv4, ip, format!("GET /shodan/host/{ip}?minify=true&key={CANARY}"), String::new(), ""),
         (SHODAN, IndicatorKind::Domain, name, format!("GET /dns/domain/{name}?key={CANARY}"), String::new(), ""),
         (
@@ -145,6 +146,7 @@ async fn requests_of_other_shapes_say_what_the_services_expect() {
             own("authorization"),
             r#""enforceWarninglist":1"#,
         ),
+        (CIRCL_PDNS, IndicatorKind::Domain, name, format!("GET /pdns/query/{name}"), basic.clone(), ""),
         (PASSIVETOTAL, IndicatorKind::Domain, name, format!("GET /v2/reputation?query={name}"), basic, ""),
         (
             URLSCAN,
@@ -169,6 +171,56 @@ async fn requests_of_other_shapes_say_what_the_services_expect() {
             "POST /v1/url/".into(),
             own("auth-key"),
             "url=http:%2F%2Fa.example%2Fb%3Fc%3Dd%26e",
+        ),
+        (OTX, IndicatorKind::Ipv4, ip, format!("GET /api/v1/indicators/IPv4/{ip}/general"), own("x-otx-api-key"), ""),
+        (OTX, IndicatorKind::Domain, name, format!("GET /api/v1/indicators/domain/{name}/general"), String::new(), ""),
+        (
+            OTX,
+            IndicatorKind::Domain,
+            "www.host.example",
+            "GET /api/v1/indicators/hostname/www.host.example/general".into(),
+            String::new(),
+            "",
+        ),
+        (
+            OTX,
+            IndicatorKind::Url,
+            url,
+            "GET /api/v1/indicators/url/http:%2F%2Fa.example%2Fb%3Fc%3Dd%26e/general".into(),
+            String::new(),
+            "",
+        ),
+        (
+            OTX_PDNS,
+            IndicatorKind::Domain,
+            name,
+            format!("GET /api/v1/indicators/domain/{name}/passive_dns"),
+            own("x-otx-api-key"),
+            "",
+        ),
+        (
+            THREATFOX,
+            IndicatorKind::Md5,
+            hash,
+            "POST /api/v1/".into(),
+            own("auth-key"),
+            r#"{"hash":"0123456789abcdef0123456789abcdef","query":"search_hash"}"#,
+        ),
+        (
+            THREATFOX,
+            IndicatorKind::Domain,
+            name,
+            "POST /api/v1/".into(),
+            own("auth-key"),
+            r#"{"exact_match":true,"query":"search_ioc","search_term":"host.example"}"#,
+        ),
+        (
+            THREATFOX,
+            IndicatorKind::Ipv4,
+            ip,
+            "POST /api/v1/".into(),
+            own("auth-key"),
+            r#"{"query":"search_ioc","search_term":"198.51.100.7"}"#,
         ),
         (INTERNETDB, IndicatorKind::Ipv4, ip, format!("GET /{ip}"), String::new(), ""),
         (GREYNOISE, IndicatorKind::Ipv4, ip, format!("GET /v3/community/{ip}"), own("key"), ""),
@@ -227,6 +279,22 @@ async fn a_call_about_many_gives_each_its_own_answer() {
         matches!(answer, Err(LookupError::Failed { reason: FailReason::Unavailable, .. }))
     };
     assert!(answers.len() == 3 && answers.iter().all(unavailable), "{answers:?}");
+}
+
+/// An answer that was cut short on the way is no answer, least of all one that says that there is nothing.
+#[tokio::test]
+async fn lines_that_the_service_calls_incomplete_are_no_answer() {
+    for (extra, expected) in [("", None), ("x-dribble-errors: {}\r\n", Some(FailReason::Unavailable))] {
+        let head = "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 0\r\n";
+        let server = Canned::start(format!("{head}{extra}\r\n")).await;
+        let provider = build(CIRCL_PDNS, config(&server.base_url()));
+        let outcome = provider.lookup(&Indicator::new(IndicatorKind::Domain, "host.example")).await;
+        match (outcome, expected) {
+            (Ok(verdict), None) => assert_eq!(verdict.kind, VerdictKind::NotFound),
+            (Err(LookupError::Failed { reason, .. }), Some(expected)) => assert_eq!(reason, expected),
+            (outcome, _) => panic!("{outcome:?}"),
+        }
+    }
 }
 
 #[tokio::test]

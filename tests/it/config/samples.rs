@@ -8,7 +8,7 @@ use sidelight::{
     provider::{KNOWN, KeyUse, VIRUSTOTAL},
 };
 
-const KEYS: [(&str, &str); 10] = [
+const KEYS: [(&str, &str); 14] = [
     ("VT_API_KEY", "one"),
     ("ABUSEIPDB_API_KEY", "two"),
     ("SHODAN_API_KEY", "three"),
@@ -19,6 +19,10 @@ const KEYS: [(&str, &str); 10] = [
     ("MALWAREBAZAAR_API_KEY", "eight"),
     ("GREYNOISE_API_KEY", "nine"),
     ("URLHAUS_API_KEY", "ten"),
+    ("THREATFOX_API_KEY", "eleven"),
+    ("OTX_API_KEY", "twelve"),
+    ("OTX_PDNS_API_KEY", "thirteen"),
+    ("CIRCL_PDNS_API_KEY", "user:fourteen"),
 ];
 
 #[test]
