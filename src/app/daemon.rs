@@ -124,6 +124,7 @@ impl App {
         let logs = Logs::open(&config, &kafka, &engine.clock)?;
         let member = fleet::join(&logs, &config, &enricher, &engine, Some(&stop))?;
         let assessments = warm::up(&logs, &config, &enricher, &engine, &stage, &stop)?;
+        let pipeline = warm::obligations(pipeline, &kafka, &sink, &config)?;
         let running = pipeline.spawn(Arc::clone(&sink) as Arc<dyn crate::pipeline::Sink>)?;
         let gauge = running.gauge();
         let source = kafka.source_before(&sink, Box::new(running.intake()))?;

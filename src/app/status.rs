@@ -197,6 +197,10 @@ impl StatusSource for Report {
         if let Some(text) = self.parts.gauge.failure() {
             reasons.push(text);
         }
+        let replaying = self.parts.gauge.replaying();
+        if replaying > 0 {
+            reasons.push(format!("what is owed is still being read for {replaying} partitions"));
+        }
         if let Some(source) = &self.parts.source {
             let away = source.unreachable_for();
             if away > PATIENCE {

@@ -8,7 +8,9 @@ use crate::{
     app::{AppError, Engine, Stage, Stop, store::Logs},
     config::Config,
     enrich::Enricher,
-    state::{Cleanup, Following, LogSpec},
+    kafka::{Kafka, KafkaSink},
+    pipeline::Pipeline,
+    state::{Cleanup, Following, LogSpec, Store},
 };
 
 /// Partitions of a topic that is created; a fleet learns no more than its quotas allow, so a few are plenty.
@@ -62,4 +64,27 @@ pub(super) fn up(
             return Ok(following);
         }
     }
+}
+
+/// Has what is owed written down on its log, where there is one.
+pub(super) fn obligations(
+    pipeline: Pipeline,
+    kafka: &Kafka,
+    sink: &KafkaSink,
+    config: &Config,
+) -> Result<Pipeline, AppError> {
+    if config.state.store != Store::Kafka {
+        return Ok(pipeline);
+    }
+    let spec = LogSpec {
+        name: config.state.pending_topic(),
+        role: "pending",
+        partitions: kafka.input_partitions(),
+        cleanup: Cleanup::Compact,
+        append_time: false,
+        append_within: None,
+    };
+    let log = kafka.log(&spec)?;
+    sink.write_pending_to(&spec.name);
+    Ok(pipeline.remembering(log))
 }

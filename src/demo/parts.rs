@@ -18,6 +18,7 @@ pub(super) const LATE: &str = "siem.events.late";
 const DEAD: &str = "siem.events.dlq";
 /// As `state.prefix` names it by default.
 const LEDGER: &str = "siem.events.sidelight.ledger";
+const PENDING: &str = "siem.events.sidelight.pending";
 const ASSESSMENTS: &str = "siem.events.sidelight.assessments";
 const PARTITIONS: i32 = 12;
 
@@ -42,6 +43,7 @@ impl Stage {
             (DEAD, 1),
             (LEDGER, 1),
             (ASSESSMENTS, 4),
+            (PENDING, PARTITIONS),
         ])?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)

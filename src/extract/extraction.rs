@@ -158,6 +158,26 @@ impl Extraction {
             + self.outline.ours.capacity() * size_of::<Range<usize>>()
     }
 
+    /// An extraction as it was once found: of the outline nothing is known any more. Each indicator is kind, value, role and fields.
+    pub fn restored<'a, F>(
+        indicators: impl IntoIterator<Item = (IndicatorKind, &'a str, Role, F)>,
+        marking: Marking,
+        truncated: bool,
+    ) -> Self
+    where
+        F: IntoIterator<Item = &'a str>,
+    {
+        let mut restored = Self::default();
+        for (kind, value, role, fields) in indicators {
+            for field in fields {
+                restored.add(kind, value, field, role, 0..0, usize::MAX);
+            }
+        }
+        restored.matches.clear();
+        (restored.marking, restored.truncated) = (marking, truncated);
+        restored
+    }
+
     pub(super) fn set_marking(&mut self, marking: Marking) {
         self.marking = marking;
     }

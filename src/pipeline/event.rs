@@ -38,7 +38,7 @@ pub(super) enum Phase {
     /// It is leaving.
     Left,
     /// It has left; an answer is owed.
-    Owed { reference: Reference, weight: usize },
+    Owed { reference: Reference, weight: usize, window: u32, until: Duration },
 }
 
 /// What kind of payload an event has; decides how it leaves.

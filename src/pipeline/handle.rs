@@ -8,6 +8,7 @@ use crate::{
         DeliveryFailure, Token,
         mailbox::{Deal, Mailbox, News},
     },
+    state::obligation::{EventName, Obligation},
 };
 
 /// The address of a shard.
@@ -36,6 +37,14 @@ impl ShardHandle {
 
     pub(super) fn bounced(&self, token: Token, failure: DeliveryFailure) {
         self.mailbox.news(News::Bounced(token, failure));
+    }
+
+    pub(super) fn paid(&self, slot: u32) {
+        self.mailbox.news(News::Paid(slot));
+    }
+
+    pub(super) fn replayed(&self, window: u32, owed: Vec<(EventName, Obligation)>, last: bool) {
+        self.mailbox.news(News::Replayed { window, owed, last });
     }
 
     pub(super) fn revoke(&self, windows: Vec<u32>, lost: bool, done: mpsc::Sender<()>) {

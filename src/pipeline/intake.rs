@@ -12,6 +12,7 @@ use crate::{
         Assigned, Commit, Intake, Token,
         finished::FinishedAbove,
         handle::ShardHandle,
+        replay::Request,
         tracker::{Tracker, token},
         turns::Turns,
         window::{Room, finished_by_earlier_owner},
@@ -24,6 +25,9 @@ const QUEUED_BYTES: usize = 8 << 20;
 
 /// Offsets from the first unfinished one on, at most, in one partition; beyond it the source pauses.
 const LONGEST_SPAN: usize = 200_000;
+
+/// Longest wait for the tombstones of what was paid, when partitions go.
+const TOMBSTONES: Duration = Duration::from_secs(1);
 
 type Partition = (Arc<str>, i32);
 
@@ -48,6 +52,8 @@ pub struct PipelineIntake {
     left_behind: bool,
     bytes_bound: usize,
     metrics: Metrics,
+    /// Reads what earlier owners owe, where that stands on a log.
+    replays: Option<mpsc::Sender<Request>>,
 }
 
 impl std::fmt::Debug for PipelineIntake {
@@ -63,6 +69,7 @@ impl PipelineIntake {
         shards: Vec<ShardHandle>,
         bytes_bound: usize,
         metrics: Metrics,
+        replays: Option<mpsc::Sender<Request>>,
     ) -> Self {
         Self {
             tracker,
@@ -74,6 +81,7 @@ impl PipelineIntake {
             left_behind: false,
             bytes_bound,
             metrics,
+            replays,
         }
     }
 
@@ -134,6 +142,14 @@ impl Intake for PipelineIntake {
         self.assigned += 1;
         let window = self.tracker.open(shard);
         let skip = finished_by_earlier_owner(partition.committed, &partition.metadata);
+        if let Some(replays) = &self.replays {
+            self.tracker.replay_wanted();
+            let topic = Arc::clone(&partition.topic);
+            let request = Request { topic, partition: partition.partition, window, shard };
+            if replays.send(request).is_err() {
+                self.tracker.fail("the reader of obligations has ended");
+            }
+        }
         let owned = Owned { window, shard, epoch: partition.epoch, skip };
         self.owned.insert((partition.topic, partition.partition), owned);
     }
@@ -143,6 +159,9 @@ impl Intake for PipelineIntake {
         let gone: Vec<(Partition, Owned)> =
             partitions.iter().filter_map(|partition| self.owned.remove_entry(partition)).collect();
         let windows: Vec<u32> = gone.iter().map(|(_, owned)| owned.window).collect();
+        for window in &windows {
+            self.tracker.close(*window);
+        }
         let (done, drained) = mpsc::channel();
         for shard in &self.shards {
             shard.revoke(windows.clone(), lost, done.clone());
@@ -157,7 +176,10 @@ impl Intake for PipelineIntake {
             return Vec::new();
         }
         let over = || self.tracker.has_failed() || self.tracker.is_undone();
-        while self.unfinished(&windows) > 0 && Instant::now() < end && !over() {
+        // What is paid should also have its tombstone before somebody else takes over; other partitions may pay all the time.
+        let patience = end.min(Instant::now() + TOMBSTONES);
+        let paying = || self.replays.is_some() && self.tracker.late_in_flight() > 0 && Instant::now() < patience;
+        while (self.unfinished(&windows) > 0 || paying()) && Instant::now() < end && !over() {
             std::thread::sleep(Duration::from_millis(1));
         }
         self.left_behind |= self.unfinished(&windows) > 0;
@@ -210,6 +232,9 @@ impl Intake for PipelineIntake {
 
     fn undo(&mut self) {
         self.tracker.set_undone(true);
+        for owned in self.owned.values() {
+            self.tracker.close(owned.window);
+        }
         let (done, undone) = mpsc::channel();
         for shard in &self.shards {
             shard.undo(done.clone());

@@ -22,6 +22,8 @@ pub enum Destination {
     Late,
     /// Records that could not be written.
     DeadLetter,
+    /// Which late annotations are owed; by key, a tombstone pays.
+    Pending,
 }
 
 /// A header on its way out.

@@ -18,6 +18,7 @@ use crate::{
     enrich::Notice,
     model::Record,
     pipeline::{DeliveryFailure, Token},
+    state::obligation::{EventName, Obligation},
 };
 
 /// Records with their tokens.
@@ -28,6 +29,17 @@ pub(super) type Deal = Vec<(Arc<Record>, Token)>;
 pub(super) enum News {
     /// The enricher knows more.
     Notice(Notice),
+    /// A late record was written, or never will be; the slot of its obligation.
+    Paid(u32),
+    /// What earlier owners of a partition owe.
+    Replayed {
+        /// Window number.
+        window: u32,
+        /// To be taken over.
+        owed: Vec<(EventName, Obligation)>,
+        /// Nothing more comes for this window.
+        last: bool,
+    },
     /// The sink could not write a record.
     Bounced(Token, DeliveryFailure),
     /// These windows are closed; `lost`: somebody else owns their partitions already.

@@ -24,7 +24,10 @@ mod io;
 mod late;
 mod mailbox;
 mod meter;
+mod obligations;
+mod owed;
 mod park;
+mod replay;
 mod shard;
 #[cfg(test)]
 mod simulation;
@@ -59,12 +62,15 @@ use crate::{
     pipeline::{
         handle::ShardHandle,
         meter::Meter,
+        obligations::Obligations,
+        replay::Replayer,
         shard::{Shard, ShardConfig},
         states::Lookup,
         tracker::Tracker,
         turns::Turns,
         writer::Writer,
     },
+    state::Log,
     telemetry::Metrics,
 };
 
@@ -131,6 +137,7 @@ pub struct Pipeline {
     turns: Arc<Turns>,
     handles: Vec<ShardHandle>,
     enricher: Enricher,
+    log: Option<Arc<dyn Log>>,
 }
 
 impl fmt::Debug for Pipeline {
@@ -149,12 +156,18 @@ impl Pipeline {
         let listeners = handles.iter().map(|handle| Arc::new(handle.clone()) as Arc<dyn Listener>).collect();
         let parts = std::mem::replace(&mut blocks.enrich, Parts::none(&blocks.cache, &blocks.clock, &blocks.metrics));
         let enricher = Enricher::new(parts, listeners);
-        Self { blocks, tracker, turns: Arc::default(), handles, enricher }
+        Self { blocks, tracker, turns: Arc::default(), handles, enricher, log: None }
     }
 
     /// The enricher; its tasks are started by the caller.
     pub fn enricher(&self) -> &Enricher {
         &self.enricher
+    }
+
+    /// Writes down on this log what is owed: the sink's [`Destination::Pending`] is the same. Whoever owns a partition next takes it over.
+    #[must_use]
+    pub fn remembering(self, log: Arc<dyn Log>) -> Self {
+        Self { log: Some(log), ..self }
     }
 
     /// What the sink reports to.
@@ -176,7 +189,11 @@ impl Pipeline {
         let bound = usize::try_from(self.blocks.config.park_bytes).unwrap_or(usize::MAX).saturating_add(MOVING_BYTES);
         let metrics = self.blocks.metrics;
         let (tracker, turns, handles) = (self.tracker, self.turns, self.handles);
-        Ok(Running { tracker, turns, handles, threads, bound, metrics })
+        let replayer = self
+            .log
+            .map(|log| Replayer::spawn(log, handles.clone(), Arc::clone(&tracker), metrics.clone()))
+            .transpose()?;
+        Ok(Running { tracker, turns, handles, threads, bound, metrics, replayer })
     }
 
     fn shard(&self, index: usize, handle: &ShardHandle, sink: &Arc<dyn Sink>) -> Shard {
@@ -193,7 +210,7 @@ impl Pipeline {
             owed_bytes: share(config.owed_bytes),
             exactly_once: config.exactly_once,
         };
-        Shard::new(
+        let mut shard = Shard::new(
             handle.mailbox(),
             Arc::clone(&self.blocks.extractor),
             lookup,
@@ -203,7 +220,9 @@ impl Pipeline {
             Arc::clone(&self.blocks.clock),
             bounds,
             Meter::new(self.blocks.metrics.clone(), index),
-        )
+        );
+        shard.obligations = self.log.as_ref().map(|log| Obligations::new(log.partitions(), index));
+        shard
     }
 }
 
@@ -216,6 +235,7 @@ pub struct Running {
     threads: Vec<JoinHandle<()>>,
     bound: usize,
     metrics: Metrics,
+    replayer: Option<Replayer>,
 }
 
 /// Reads a running pipeline's numbers. `Clone` shares it.
@@ -238,6 +258,11 @@ impl Gauge {
         }
     }
 
+    /// Partitions whose obligations have not been read yet.
+    pub fn replaying(&self) -> usize {
+        self.tracker.replaying()
+    }
+
     /// Whether the shards come round.
     pub fn pulse(&self) -> Pulse {
         Pulse {
@@ -257,7 +282,8 @@ impl Running {
     /// What the source calls.
     pub fn intake(&self) -> PipelineIntake {
         let (tracker, turns) = (Arc::clone(&self.tracker), Arc::clone(&self.turns));
-        PipelineIntake::new(tracker, turns, self.handles.clone(), self.bound, self.metrics.clone())
+        let replays = self.replayer.as_ref().map(|replayer| replayer.requests.clone());
+        PipelineIntake::new(tracker, turns, self.handles.clone(), self.bound, self.metrics.clone(), replays)
     }
 
     /// Numbers of the running pipeline.
@@ -269,6 +295,9 @@ impl Running {
     /// Whether everything was written and reported.
     pub fn drain(self, within: Duration) -> bool {
         let end = Instant::now() + within;
+        if let Some(replayer) = self.replayer {
+            replayer.end();
+        }
         let (done, drained) = mpsc::channel();
         for handle in &self.handles {
             handle.drain(done.clone());

@@ -4,7 +4,7 @@
 //! payload but the sink's own. Only others are parked. A shard owns everything it touches; news from the enricher and the sink come as mail.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeSet, HashMap, VecDeque},
     hash::BuildHasher,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
@@ -21,6 +21,7 @@ use crate::{
         event::{Content, Event, Phase, Reference},
         mailbox::{Mail, Mailbox, News},
         meter::Meter,
+        obligations::Obligations,
         park::{EventId, LineId, Park},
         states::{Known, Lookup},
         tracker::{Tracker, window_of},
@@ -33,6 +34,9 @@ use crate::{
 
 /// Longest sleep of an idle shard; its counters are at most this old.
 const LONGEST_WAIT: Duration = Duration::from_millis(500);
+
+/// Owed answers that are paid in one turn, for one reason: thousands may wait for one indicator, and the stream must not wait for them.
+const AT_ONCE: usize = 256;
 
 /// Bounds and habits of one shard.
 #[derive(Clone, Debug)]
@@ -60,15 +64,20 @@ pub(super) struct Shard {
     pub(super) meter: Meter,
     pub(super) park: Park,
     pub(super) undo: UndoLog,
+    /// Where what is owed is written down, if that is so.
+    pub(super) obligations: Option<Obligations>,
     pub(super) events: HashMap<EventId, Event, foldhash::fast::RandomState>,
-    waiters: HashMap<Indicator, Vec<EventId>, foldhash::fast::RandomState>,
-    owed: VecDeque<(Duration, EventId)>,
+    pub(super) waiters: HashMap<Indicator, Vec<EventId>, foldhash::fast::RandomState>,
+    /// By the end of the time for which it is owed.
+    pub(super) owed: BTreeSet<(Duration, EventId)>,
+    /// Owed and answered, to be paid in the next turns.
+    due: VecDeque<EventId>,
     pub(super) owed_bytes: usize,
     pub(super) owed_count: usize,
     next_id: EventId,
     lines: foldhash::fast::RandomState,
-    extraction: Extraction,
-    known: Vec<Known>,
+    pub(super) extraction: Extraction,
+    pub(super) known: Vec<Known>,
     leaving: Vec<EventId>,
 }
 
@@ -97,9 +106,11 @@ impl Shard {
             meter,
             park: Park::default(),
             undo: UndoLog::default(),
+            obligations: None,
             events: HashMap::default(),
             waiters: HashMap::default(),
-            owed: VecDeque::new(),
+            owed: BTreeSet::new(),
+            due: VecDeque::new(),
             owed_bytes: 0,
             owed_count: 0,
             next_id: 0,
@@ -134,8 +145,11 @@ impl Shard {
     }
 
     fn until_next(&mut self) -> Duration {
+        if !self.due.is_empty() {
+            return Duration::ZERO;
+        }
         let now = self.clock.monotonic();
-        let owed = self.owed.front().map(|(until, _)| *until);
+        let owed = self.owed.first().map(|(until, _)| *until);
         let next = self.park.next_deadline().into_iter().chain(owed).min();
         next.map_or(LONGEST_WAIT, |next| next.saturating_sub(now).min(LONGEST_WAIT))
     }
@@ -147,10 +161,13 @@ impl Shard {
         self.park.expire(now, &mut leaving);
         self.leave(&mut leaving);
         self.leaving = leaving;
-        while self.owed.front().is_some_and(|(until, id)| *until <= now || !self.events.contains_key(id)) {
-            if let Some((_, id)) = self.owed.pop_front() {
-                self.give_up(id, Reason::Expired);
-            }
+        for id in self.due.drain(..self.due.len().min(AT_ONCE)).collect::<Vec<_>>() {
+            self.pay(id);
+        }
+        for _ in 0..AT_ONCE {
+            let Some((_, id)) = self.owed.first().copied().filter(|(until, _)| *until <= now) else { break };
+            self.owed.pop_first();
+            self.give_up(id, Reason::Expired);
         }
         if self.meter.is_due(now) {
             self.meter.held(self.park.len(), self.park.bytes(), self.owed_count, self.owed_bytes);
@@ -162,6 +179,11 @@ impl Shard {
         match news {
             News::Notice(notice) => self.notice(&notice),
             News::Bounced(token, failure) => self.bounced(token, &failure),
+            News::Paid(slot) => {
+                self.paid(slot);
+                self.tracker.late_done();
+            }
+            News::Replayed { window, owed, last } => self.replayed(window, owed, last),
             News::Revoke { windows, lost, done } => {
                 self.revoke(&windows, lost);
                 // The source may have stopped waiting.
@@ -178,6 +200,10 @@ impl Shard {
                 let mut leaving = Vec::new();
                 self.park.clear(&mut leaving);
                 self.leave(&mut leaving);
+                // What stands on a log is paid by whoever owns the partition next.
+                if self.obligations.is_some() {
+                    self.forget_owed(|_| true);
+                }
                 for (_, id) in std::mem::take(&mut self.owed) {
                     self.give_up(id, Reason::Shutdown);
                 }
@@ -206,7 +232,7 @@ impl Shard {
                 let event = self.take_event(Phase::Left, content, now);
                 let id = self.new_id();
                 self.list(id, &event);
-                self.owe(id, event, reference, now);
+                self.owe(id, event, reference, now, token);
             }
             return;
         }
@@ -268,6 +294,11 @@ impl Shard {
     fn write(&mut self, record: &Record, token: Token, content: Content, taken: Duration) -> bool {
         let (begun, wall) = (self.clock.monotonic(), self.clock.wall_ms());
         let mut dead = false;
+        let owing = self.is_owing();
+        // Before the report can come.
+        if owing && self.obligations.is_some() {
+            self.tracker.expect(token);
+        }
         let (status, disposition) = match content {
             Content::Tombstone => {
                 self.writer.untouched(record, token);
@@ -298,11 +329,10 @@ impl Shard {
         }
         let spent = done.saturating_sub(taken);
         self.meter.produced(status, disposition, spent, record.timestamp.map(|created| wall - created));
-        !dead
-            && self.known.iter().any(|known| match known {
-                Known::Open { entry, .. } => entry.assessment().can_still_come(),
-                Known::Suppressed(_) | Known::Settled(_) => false,
-            })
+        if owing && dead && self.obligations.is_some() {
+            self.tracker.finish(token);
+        }
+        owing && !dead
     }
 
     /// Parked events leave, in this order.
@@ -321,7 +351,7 @@ impl Shard {
             if open {
                 let reference = Reference::of(&record, &event.extraction);
                 let now = self.clock.monotonic();
-                self.owe(id, event, reference, now);
+                self.owe(id, event, reference, now, token);
             } else {
                 self.unlist(id, &event);
             }
@@ -346,6 +376,7 @@ impl Shard {
             self.waiters.get(&notice.indicator).cloned()
         };
         let mut leaving = std::mem::take(&mut self.leaving);
+        let mut paid = 0;
         for id in ids.unwrap_or_default() {
             let Some(event) = self.events.get_mut(&id) else { continue };
             for known in &mut event.known {
@@ -362,63 +393,16 @@ impl Shard {
             }
             match &event.phase {
                 Phase::Parked { .. } if !event.is_hopeful() => self.park.ready(id, &mut leaving),
-                Phase::Owed { .. } if !event.is_open() => self.pay(id),
+                Phase::Owed { .. } if !event.is_open() && paid < AT_ONCE => {
+                    paid += 1;
+                    self.pay(id);
+                }
+                Phase::Owed { .. } if !event.is_open() => self.due.push_back(id),
                 Phase::Parked { .. } | Phase::Owed { .. } | Phase::Left => {}
             }
         }
         self.leave(&mut leaving);
         self.leaving = leaving;
-    }
-
-    // === owed answers ===
-
-    fn owe(&mut self, id: EventId, mut event: Event, reference: Reference, now: Duration) {
-        let weight = Event::owed_weight(&reference, &event.extraction, &event.known);
-        let until = now.saturating_add(self.config.late_for);
-        event.phase = Phase::Owed { reference, weight };
-        self.events.insert(id, event);
-        self.owed.push_back((until, id));
-        self.owed_bytes += weight;
-        self.owed_count += 1;
-        if self.config.exactly_once {
-            self.undo.owed(id);
-        }
-        while self.owed_bytes > self.config.owed_bytes {
-            let Some((_, oldest)) = self.owed.pop_front() else { return };
-            self.give_up(oldest, Reason::Memory);
-        }
-    }
-
-    /// The answer is complete: the late record goes out.
-    pub(super) fn pay(&mut self, id: EventId) {
-        let Some(event) = self.events.remove(&id) else { return };
-        let Phase::Owed { reference, weight } = &event.phase else { return };
-        self.owed_bytes -= weight;
-        self.owed_count -= 1;
-        let wall = self.clock.wall_ms();
-        let (summary, taken) = self.writer.late(reference, &event.extraction, &event.known, wall);
-        if taken {
-            self.meter.late(summary.status);
-        }
-        if self.config.exactly_once {
-            self.undo.paid(id, event, taken);
-        }
-    }
-
-    /// The answer can no longer come, or not be waited for: the late record says so.
-    fn give_up(&mut self, id: EventId, reason: Reason) {
-        let Some(mut event) = self.events.remove(&id) else { return };
-        self.unlist(id, &event);
-        for known in &mut event.known {
-            if let Known::Open { subject, entry, .. } = known {
-                let current = self.lookup.enricher.snapshot(subject);
-                let current = current.as_ref().unwrap_or(entry);
-                let over = self.lookup.enricher.given_up(subject, current, reason);
-                *known = Known::Settled(over);
-            }
-        }
-        self.events.insert(id, event);
-        self.pay(id);
     }
 
     // === other news ===
@@ -474,6 +458,9 @@ impl Shard {
                     }
                 }
             }
+            if self.obligations.is_some() {
+                self.forget_owed(|window| windows.contains(&window));
+            }
             return;
         }
         let mut leaving = Vec::new();
@@ -481,16 +468,19 @@ impl Shard {
             self.park.ready(id, &mut leaving);
         }
         self.leave(&mut leaving);
+        if self.obligations.is_some() {
+            self.forget_owed(|window| windows.contains(&window));
+        }
     }
 
     // === helpers ===
 
-    fn new_id(&mut self) -> EventId {
+    pub(super) fn new_id(&mut self) -> EventId {
         self.next_id += 1;
         self.next_id
     }
 
-    fn take_event(&mut self, phase: Phase, content: Content, taken: Duration) -> Event {
+    pub(super) fn take_event(&mut self, phase: Phase, content: Content, taken: Duration) -> Event {
         let extraction = std::mem::take(&mut self.extraction);
         Event { phase, extraction, known: std::mem::take(&mut self.known), content, taken }
     }
@@ -504,7 +494,7 @@ impl Shard {
     }
 
     /// Enters an event with everybody whom it waits for.
-    fn list(&mut self, id: EventId, event: &Event) {
+    pub(super) fn list(&mut self, id: EventId, event: &Event) {
         for known in &event.known {
             if let Known::Open { subject, .. } = known {
                 let ids = self.waiters.entry(subject.clone()).or_default();
@@ -520,7 +510,10 @@ impl Shard {
             if let Known::Open { subject, .. } = known
                 && let Some(ids) = self.waiters.get_mut(subject)
             {
-                ids.retain(|other| *other != id);
+                // They were entered in their order.
+                if let Ok(place) = ids.binary_search(&id) {
+                    ids.remove(place);
+                }
                 if ids.is_empty() {
                     self.waiters.remove(subject);
                 }

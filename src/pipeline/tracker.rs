@@ -21,6 +21,9 @@ use crate::{
 /// Tokens of this window belong to no input record: late records.
 const NO_WINDOW: u32 = u32::MAX;
 
+/// Set in the window of a token: the record is the obligation of the one that the rest of the token names.
+const OBLIGATION: u32 = 1 << 31;
+
 /// The token of records that finish no offset.
 pub(super) const LATE: Token = Token((NO_WINDOW as u64) << 32);
 
@@ -32,7 +35,29 @@ pub(super) fn token(window: u32, seq: u32) -> Token {
 /// The window that a token names; `None` for late records.
 pub(super) fn window_of(token: Token) -> Option<u32> {
     let window = (token.0 >> 32) as u32;
-    (window != NO_WINDOW).then_some(window)
+    (window != NO_WINDOW).then_some(window & !OBLIGATION)
+}
+
+/// The token of the obligation of a record.
+pub(super) fn obligation_of(token: Token) -> Token {
+    Token(token.0 | u64::from(OBLIGATION) << 32)
+}
+
+fn is_obligation(token: Token) -> bool {
+    let window = (token.0 >> 32) as u32;
+    window != NO_WINDOW && window & OBLIGATION != 0
+}
+
+/// The token of a late record whose report a shard waits for. `slot` is below 2^26 - 1.
+pub(super) fn late_of(shard: usize, slot: u32) -> Token {
+    let shard = u32::try_from(shard).unwrap_or(0) & 63;
+    Token(LATE.0 | u64::from((shard << 26 | slot) + 1))
+}
+
+/// The shard and slot of such a token.
+fn waited_for(token: Token) -> Option<(usize, u32)> {
+    let place = seq_of(token).checked_sub(1)?;
+    Some(((place >> 26) as usize, place & ((1 << 26) - 1)))
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "the low half is the place")]
@@ -48,6 +73,8 @@ const MOST_BLAMED: usize = 10_000;
 pub(super) struct Tracked {
     pub(super) window: Mutex<Window>,
     pub(super) shard: usize,
+    /// Its partition was given up.
+    closed: AtomicBool,
 }
 
 /// Shared by source, shards and sink.
@@ -62,6 +89,8 @@ pub(super) struct Tracker {
     pub(super) late_failed: AtomicU64,
     /// Offsets skipped because an earlier owner had finished them.
     pub(super) skipped: AtomicU64,
+    /// Partitions whose obligations have not been read yet.
+    replaying: AtomicUsize,
     /// Times that a shard found the output without room.
     waits: AtomicU64,
     /// Exactly once: the transaction is being undone.
@@ -84,7 +113,7 @@ impl Tracker {
     /// Opens a window; its number goes into tokens.
     pub(super) fn open(&self, shard: usize) -> u32 {
         let mut windows = self.windows.write();
-        windows.push(Arc::new(Tracked { window: Mutex::default(), shard }));
+        windows.push(Arc::new(Tracked { window: Mutex::default(), shard, closed: AtomicBool::new(false) }));
         u32::try_from(windows.len() - 1).unwrap_or(NO_WINDOW - 1)
     }
 
@@ -96,6 +125,40 @@ impl Tracker {
     pub(super) fn began(&self, weight: usize) {
         self.bytes.fetch_add(weight, Ordering::Relaxed);
         self.records.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The offset of a record is finished only when one more record of the same token has been reported.
+    pub(super) fn expect(&self, token: Token) {
+        if let Some(tracked) = window_of(token).and_then(|window| self.window(window)) {
+            tracked.window.lock().expect(seq_of(token));
+        }
+    }
+
+    /// Nothing that comes for this window counts any more.
+    pub(super) fn close(&self, window: u32) {
+        if let Some(tracked) = self.window(window) {
+            tracked.closed.store(true, Ordering::Release);
+        }
+    }
+
+    /// Whether a window's partition was given up.
+    pub(super) fn is_closed(&self, window: u32) -> bool {
+        self.window(window).is_none_or(|tracked| tracked.closed.load(Ordering::Acquire))
+    }
+
+    /// A partition's obligations are wanted.
+    pub(super) fn replay_wanted(&self) {
+        self.replaying.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// They were read.
+    pub(super) fn replayed(&self) {
+        self.replaying.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Partitions whose obligations have not been read yet.
+    pub(super) fn replaying(&self) -> usize {
+        self.replaying.load(Ordering::Relaxed)
     }
 
     /// Finishes a record's offset.
@@ -178,6 +241,11 @@ impl Tracker {
         self.blamed.lock().get(origin).cloned()
     }
 
+    /// A late record and what had to follow it are done.
+    pub(super) fn late_done(&self) {
+        self.late_in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+
     pub(super) fn late_sent(&self) {
         self.late_in_flight.fetch_add(1, Ordering::Relaxed);
     }
@@ -217,7 +285,14 @@ impl Tracker {
 impl Delivered for Tracker {
     fn delivered(&self, token: Token, result: Result<(), DeliveryFailure>) {
         let Some(window) = window_of(token) else {
-            self.late_in_flight.fetch_sub(1, Ordering::Relaxed);
+            let over = !matches!(result, Err(DeliveryFailure::Fatal(_) | DeliveryFailure::Undone));
+            let shard = waited_for(token).filter(|_| over);
+            let shard = shard.and_then(|(shard, slot)| Some((self.shards.read().get(shard).cloned()?, slot)));
+            match shard {
+                // It is done with when its obligation has its tombstone.
+                Some((shard, slot)) => shard.paid(slot),
+                None => self.late_done(),
+            }
             if let Err(failure) = result {
                 self.late_failed.fetch_add(u64::from(failure != DeliveryFailure::Undone), Ordering::Relaxed);
                 match failure {
@@ -228,6 +303,18 @@ impl Delivered for Tracker {
             }
             return;
         };
+        if is_obligation(token) {
+            match result {
+                Ok(()) => self.finish(token),
+                Err(DeliveryFailure::Undone) => self.set_undone(true),
+                Err(DeliveryFailure::Fatal(text)) => self.fail(&text),
+                Err(failure @ (DeliveryFailure::TooLarge | DeliveryFailure::Refused(_))) => {
+                    tracing::error!(%failure, "an obligation was refused: the answer is owed only as long as this process lives");
+                    self.finish(token);
+                }
+            }
+            return;
+        }
         match result {
             Ok(()) => self.finish(token),
             Err(DeliveryFailure::Undone) => self.set_undone(true),

@@ -57,10 +57,13 @@ impl Shard {
         for id in forgotten.into_iter().chain(owed.iter().copied()) {
             let Some(event) = self.events.remove(&id) else { continue };
             self.unlist(id, &event);
-            if let Phase::Owed { weight, .. } = event.phase {
-                self.owed_bytes -= weight;
-                self.owed_count -= 1;
-            }
+            self.release(id, &event.phase);
+        }
+        // What was owed before, paid in it or not, stands on the log: it is taken over again with the partitions.
+        if self.obligations.is_some() {
+            self.forget_owed(|_| true);
+            (self.undo.paid, self.undo.again) = (Vec::new(), Vec::new());
+            return;
         }
         let paid = std::mem::take(&mut self.undo.paid);
         self.undo.again.extend(paid);

@@ -13,6 +13,8 @@ use crate::{
 #[derive(Debug)]
 struct Place {
     offset: i64,
+    /// Reports that have to come before it is finished, beside the last.
+    more: u8,
     state: State,
 }
 
@@ -58,14 +60,14 @@ impl Window {
     /// Takes a record in; offsets only grow. Returns its sequence number.
     pub(super) fn begin(&mut self, record: Arc<Record>) -> u32 {
         let seq = self.first.wrapping_add(u32::try_from(self.places.len()).unwrap_or(u32::MAX));
-        self.places.push_back(Place { offset: record.origin.offset, state: State::Unfinished(record) });
+        self.places.push_back(Place { offset: record.origin.offset, more: 0, state: State::Unfinished(record) });
         self.unfinished += 1;
         seq
     }
 
     /// Takes an offset in that an earlier owner has finished.
     pub(super) fn begin_finished(&mut self, offset: i64) {
-        self.places.push_back(Place { offset, state: State::Finished });
+        self.places.push_back(Place { offset, more: 0, state: State::Finished });
         self.advance();
     }
 
@@ -81,9 +83,23 @@ impl Window {
         }
     }
 
+    /// One more report has to come before a place is finished.
+    pub(super) fn expect(&mut self, seq: u32) {
+        let index = self.index(seq);
+        if let Some(place) = self.places.get_mut(index) {
+            place.more += 1;
+        }
+    }
+
     /// Finishes a place and returns its record; `None` where it was finished before.
     pub(super) fn finish(&mut self, seq: u32) -> Option<Arc<Record>> {
         let index = self.index(seq);
+        if let Some(place) = self.places.get_mut(index)
+            && place.more > 0
+        {
+            place.more -= 1;
+            return None;
+        }
         let record = self.replace(index, State::Finished)?;
         self.moved = true;
         if index == 0 {

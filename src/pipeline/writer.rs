@@ -103,7 +103,8 @@ impl Writer {
     ) {
         let states: Vec<State<'_>> = known.iter().map(Known::state).collect();
         self.bare(record, token, Summary::of(&states, extraction.truncated()).status);
-        self.late(&Reference::of(record, extraction), extraction, known, wall_ms);
+        // A refusal has been counted and told.
+        self.late(&Reference::of(record, extraction), extraction, known, wall_ms, LATE).1.ok();
     }
 
     /// An event with its annotation. Also says whether it went to the output: nothing is owed for a dead letter.
@@ -153,19 +154,20 @@ impl Writer {
         }
         if aside {
             let reference = Reference::of(record, extraction);
-            self.late(&reference, extraction, known, wall_ms);
+            self.late(&reference, extraction, known, wall_ms, LATE).1.ok();
         }
         (summary, true)
     }
 
-    /// The annotation alone, as a late record. Also says whether that is done with; else the transaction is being undone.
+    /// The annotation alone, as a late record. Also says whether the sink took it.
     pub(super) fn late(
         &mut self,
         reference: &Reference,
         extraction: &Extraction,
         known: &[Known],
         wall_ms: i64,
-    ) -> (Summary, bool) {
+        token: Token,
+    ) -> (Summary, Result<(), Unsent>) {
         let states: Vec<State<'_>> = known.iter().map(Known::state).collect();
         let summary = Summary::of(&states, extraction.truncated());
         self.out.clear();
@@ -190,14 +192,27 @@ impl Writer {
             timestamp: None,
         };
         self.tracker.late_sent();
-        let sent = self.send(&out, LATE);
+        let sent = self.send(&out, token);
         if let Err(unsent) = &sent {
             self.tracker.late_unsent(!matches!(unsent, Unsent::Undone));
             if let Unsent::Refused(why) = unsent {
                 tracing::error!(event, why, "late record refused");
             }
         }
-        (summary, !matches!(sent, Err(Unsent::Undone)))
+        (summary, sent)
+    }
+
+    /// An obligation, or its tombstone.
+    pub(super) fn pending(&self, partition: i32, key: &[u8], value: Option<&[u8]>, token: Token) -> Result<(), Unsent> {
+        let out = Outgoing {
+            destination: Destination::Pending,
+            partition: Some(partition),
+            key: Some(key),
+            payload: value,
+            headers: &[],
+            timestamp: None,
+        };
+        self.send(&out, token)
     }
 
     /// A record that cannot be written to the output topic.

@@ -41,6 +41,11 @@ impl Config {
         format!("{}.assessments", self.prefix)
     }
 
+    /// Name of the topic of owed late records.
+    pub fn pending_topic(&self) -> String {
+        format!("{}.pending", self.prefix)
+    }
+
     /// Name of the topic of the budgets.
     pub fn ledger_topic(&self) -> String {
         format!("{}.ledger", self.prefix)

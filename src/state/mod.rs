@@ -13,6 +13,7 @@ mod local;
 mod log;
 mod memory;
 mod names;
+pub mod obligation;
 
 pub use config::{Config, Store};
 pub use local::{LocalError, LocalLog, LocalStore};

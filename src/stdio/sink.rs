@@ -70,6 +70,8 @@ impl Sink for LineSink {
                     self.tally.complete.fetch_add(1, Ordering::Relaxed);
                 }
             }
+            // There is no state to keep beside a stream of lines.
+            Destination::Pending => {}
             Destination::Late => {
                 self.tally.late.fetch_add(1, Ordering::Relaxed);
             }

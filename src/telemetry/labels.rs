@@ -62,6 +62,8 @@ impl EncodeLabelValue for RequestOutcome {
 pub enum StateLog {
     /// What is known of indicators.
     Assessments,
+    /// Which late annotations are owed.
+    Pending,
 }
 
 impl StateLog {
@@ -69,6 +71,7 @@ impl StateLog {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Assessments => "assessments",
+            Self::Pending => "pending",
         }
     }
 }

@@ -50,6 +50,15 @@ fn replica(stage: &mut Stage, name: &str) -> Daemon {
     stage.start()
 }
 
+/// Stops the feeder when the scope of the test ends, also by a failed assertion: the scope waits for its threads.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Sends events until it is told to stop, about 2,000 a second; how many.
 fn feed(feeder: &Feeder, done: &AtomicBool) -> usize {
     let mut n = 0;
@@ -102,6 +111,7 @@ fn killed_replicas_lose_and_repeat_nothing() {
     let output = Tap::open(&stage.output());
     let sent = thread::scope(|scope| {
         let feeding = scope.spawn(|| feed(&feeder, &done));
+        let over = Over(&done);
         for kill in 0..KILLS {
             let before = output.count();
             eventually("records flow", || output.count() > before + 500);
@@ -112,7 +122,7 @@ fn killed_replicas_lose_and_repeat_nothing() {
             assert_eq!(replicas[victim].wait(PATIENCE).code, None);
             replicas[victim] = replica(&mut stage, &format!("replica-{victim}"));
         }
-        done.store(true, Ordering::Relaxed);
+        drop(over);
         feeding.join().unwrap()
     });
     check(&output, sent);
@@ -136,6 +146,7 @@ fn a_zombie_is_refused() {
     let output = Tap::open(&stage.output());
     let sent = thread::scope(|scope| {
         let feeding = scope.spawn(|| feed(&feeder, &done));
+        let over = Over(&done);
         for _ in 0..2 {
             let before = output.count();
             eventually("records flow", || output.count() > before + 500);
@@ -149,7 +160,7 @@ fn a_zombie_is_refused() {
                 zombie.status()["partitions"].as_array().is_some_and(|owned| !owned.is_empty())
             });
         }
-        done.store(true, Ordering::Relaxed);
+        drop(over);
         feeding.join().unwrap()
     });
     check(&output, sent);

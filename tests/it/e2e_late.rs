@@ -121,7 +121,7 @@ fn an_answer_that_can_no_longer_come_is_said_to_be_expired() {
 }
 
 #[test]
-fn what_is_parked_or_owed_at_the_end_leaves_and_says_why() {
+fn what_is_parked_at_the_end_leaves_and_the_next_owner_pays_what_is_owed() {
     let _turn = beside_others();
     let mut stage = Stage::new("e2e-shutdown", 1, SimulatorConfig::default());
     stage.set("delivery.deadline", "\"60s\"").set("providers.abuseipdb.timeout", "\"60s\"");
@@ -143,19 +143,83 @@ fn what_is_parked_or_owed_at_the_end_leaves_and_says_why() {
     let left = output.wait(20, WITHIN);
     assert_eq!(left.len(), 20);
     assert!(left.iter().all(|record| record.status() == "partial"), "{:?}", left[0]);
-    let records = late.wait(20, WITHIN);
-    assert_eq!(records.len(), 20);
-    for record in &records {
-        let value = record.json();
-        let indicators = value["sidelight"]["indicators"].as_array().unwrap();
-        let destination = indicators.iter().find(|indicator| indicator["role"] == "destination").unwrap();
-        let sources = destination["sources"].as_array().unwrap();
-        let abuse = sources.iter().find(|source| source["provider"] == "abuseipdb").unwrap();
-        assert_eq!((&abuse["outcome"], &abuse["reason"]), (&json!("skipped"), &json!("shutdown")), "{abuse}");
-    }
-    // The offsets were committed with them: a second start has nothing to do.
+    assert_eq!(late.count(), 0, "what is owed stands on its topic");
+    // The offsets were committed with it: a second start has nothing to read again, and pays.
+    stage.providers.simulator().faults().clear(ABUSEIPDB);
     let again = stage.start();
-    assert_eq!(output.wait(20, WITHIN).len(), 20);
+    let records = late.wait(20, WITHIN);
+    assert!(records.iter().all(|record| record.status() == "complete"), "{records:?}");
     assert_eq!(again.terminate().code, Some(0));
-    assert_eq!(output.count(), 20);
+    assert_eq!((output.count(), late.count()), (20, 20));
+    assert_eq!(stage.providers.count("virustotal"), 20, "the half that was known was not paid again");
+    // Nothing is owed any more.
+    let last = stage.start();
+    assert_eq!(last.terminate().code, Some(0));
+    assert_eq!((output.count(), late.count()), (20, 20));
+}
+
+/// Kills between an event's departure and its assessment; `SIDELIGHT_OWED` and `SIDELIGHT_OWED_KILLS` make it longer by hand.
+fn killed_while_owing(stem: &str, exactly_once: bool) {
+    let number = |name: &str, default: usize| std::env::var(name).ok().and_then(|n| n.parse().ok()).unwrap_or(default);
+    let (owed, kills) = (number("SIDELIGHT_OWED", 60), number("SIDELIGHT_OWED_KILLS", 2));
+    let mut stage = Stage::new(stem, 3, SimulatorConfig::default());
+    stage.set("delivery.deadline", "\"20ms\"").set("providers.abuseipdb.timeout", "\"300s\"");
+    stage.set("kafka.properties", "{ \"session.timeout.ms\" = \"1500\", \"heartbeat.interval.ms\" = \"300\" }");
+    if exactly_once {
+        stage.set("delivery.guarantee", "\"exactly_once\"");
+    }
+    stage.providers.simulator().faults().set(ABUSEIPDB, Fault::Hang);
+    // Many events wait for one address, and some for one of their own.
+    let wire = |n: usize| {
+        let ip = address(63, if n.is_multiple_of(3) { n } else { 0 });
+        Wire {
+            partition: i32::try_from(n % 3).unwrap(),
+            ..Wire::keyed(0, &format!("k{}", n % 40), connection(&format!("evt-{n}"), &ip))
+        }
+    };
+    let feeder = Feeder::new(&stage.input());
+    let mut daemon = stage.start();
+    let (output, late) = (Tap::open(&stage.output()), Tap::open(&stage.late()));
+    let part = owed / (kills + 1);
+    for round in 0..kills {
+        feeder.send_all(round * part, &(round * part..(round + 1) * part).map(wire).collect::<Vec<_>>());
+        let distinct =
+            || output.seen().iter().map(|record| record.number()).collect::<std::collections::BTreeSet<_>>().len();
+        eventually("they have left", || distinct() == (round + 1) * part);
+        daemon.kill();
+        daemon = stage.start();
+    }
+    let rest = kills * part;
+    feeder.send_all(rest, &(rest..owed).map(wire).collect::<Vec<_>>());
+    eventually("all are owed", || daemon.status()["owed_events"] == owed);
+    assert_eq!(late.count(), 0);
+    stage.providers.simulator().faults().clear(ABUSEIPDB);
+    daemon.kill();
+    let daemon = stage.start();
+    let distinct = || {
+        late.seen()
+            .iter()
+            .map(|record| record.header("sidelight-event").unwrap().to_owned())
+            .collect::<std::collections::BTreeSet<_>>()
+    };
+    eventually("each event has its late record", || distinct().len() == owed);
+    assert!(late.seen().iter().all(|record| record.status() == "complete"));
+    assert_eq!(daemon.terminate().code, Some(0));
+    let again = stage.start();
+    assert_eq!(again.terminate().code, Some(0));
+    println!("{stem}: {owed} obligations, {} kills, {} late records", kills + 1, late.count());
+    assert!(!exactly_once || late.count() == owed);
+    assert_eq!(distinct().len(), owed, "nothing is paid that was not owed");
+}
+
+#[test]
+fn what_is_owed_survives_a_kill() {
+    let _turn = beside_others();
+    killed_while_owing("e2e-owed", false);
+}
+
+#[test]
+fn what_is_owed_survives_a_kill_and_is_paid_once_exactly_once() {
+    let _turn = beside_others();
+    killed_while_owing("e2e-owed-once", true);
 }

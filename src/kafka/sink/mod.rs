@@ -14,7 +14,7 @@ pub(super) mod report;
 
 use std::{
     fmt,
-    sync::Arc,
+    sync::{Arc, OnceLock},
     thread,
     time::{Duration, Instant},
 };
@@ -45,6 +45,7 @@ pub struct KafkaSink {
     output: String,
     late: String,
     dlq: String,
+    pending: OnceLock<String>,
     largest: usize,
     /// Of records of the output topic: its own limit, before compression, as Java's clients count. What compression would make of a record
     /// must not decide whether it is annotated or a dead letter.
@@ -87,9 +88,16 @@ impl KafkaSink {
             output: config.output_topic.clone(),
             late: config.late_topic.clone(),
             dlq: config.dlq_topic.clone(),
+            pending: OnceLock::new(),
             largest,
             largest_output: topics.output_limit.unwrap_or(usize::MAX).min(largest),
         })
+    }
+
+    /// Names the topic of [`Destination::Pending`], which is there; nothing can be sent there before.
+    pub fn write_pending_to(&self, topic: &str) {
+        // There is one start; a second name would be the same.
+        self.pending.set(topic.to_owned()).ok();
     }
 
     /// Records that were accepted and are not reported yet.
@@ -137,6 +145,7 @@ impl KafkaSink {
             Destination::Output => &self.output,
             Destination::Late => &self.late,
             Destination::DeadLetter => &self.dlq,
+            Destination::Pending => self.pending.get().map_or("", String::as_str),
         }
     }
 }
@@ -150,7 +159,7 @@ impl Sink for KafkaSink {
         let headers: usize = out.headers.iter().map(|h| h.name.len() + length(h.value)).sum();
         let largest = match out.destination {
             Destination::Output => self.largest_output,
-            Destination::Late | Destination::DeadLetter => self.largest,
+            Destination::Late | Destination::DeadLetter | Destination::Pending => self.largest,
         };
         let bytes = length(out.key) + length(out.payload) + headers;
         if bytes > largest {

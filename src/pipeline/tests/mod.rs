@@ -1,6 +1,7 @@
 //! One shard under a manual clock, with an in-memory sink and answers given by hand.
 
 mod exactly_once;
+mod obligations;
 
 use std::{
     sync::{Arc, mpsc},
@@ -170,7 +171,7 @@ impl Rig {
             Meter::new(metrics.clone(), 0),
         );
         let mut intake =
-            PipelineIntake::new(Arc::clone(&tracker), Arc::default(), vec![handle.clone()], usize::MAX, metrics);
+            PipelineIntake::new(Arc::clone(&tracker), Arc::default(), vec![handle.clone()], usize::MAX, metrics, None);
         let topic = "in".into();
         intake.assigned(Assigned { topic, partition: 0, epoch: 1, metadata: String::new(), committed: None });
         Self { clock, sink, tracker, handle, shard, intake, enricher, next: 0 }
