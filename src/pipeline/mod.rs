@@ -14,10 +14,12 @@
 //! - A failed look-up never drops an event; a record that cannot be written goes to the dead letters; if that fails too the process ends.
 //! - Memory: parked bytes, owed bytes, queued bytes and the span of a window are bounded.
 
+mod bounce;
 mod config;
 mod dead_letter;
 mod event;
 mod finished;
+mod hand_over;
 mod handle;
 mod intake;
 mod io;

@@ -1,8 +1,9 @@
 //! What a shard owes: events that have left while an answer could still come, kept within bounds until it does or is given up.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use crate::{
+    enrich::Notice,
     model::Reason,
     pipeline::{
         Token,
@@ -14,7 +15,59 @@ use crate::{
     },
 };
 
+/// Owed answers that are paid in one turn, for one reason: thousands may wait for one indicator, and the stream must not wait for them.
+const AT_ONCE: usize = 256;
+
 impl Shard {
+    /// The enricher knows more of an indicator: who waited for just that leaves, or gets the answer that was owed.
+    pub(super) fn notice(&mut self, notice: &Notice) {
+        let ids = if notice.settled {
+            self.waiters.remove(&notice.indicator)
+        } else {
+            self.waiters.get(&notice.indicator).cloned()
+        };
+        let mut leaving = std::mem::take(&mut self.leaving);
+        let mut paid = 0;
+        for id in ids.unwrap_or_default() {
+            let Some(event) = self.events.get_mut(&id) else { continue };
+            for known in &mut event.known {
+                if let Known::Open { subject, entry, hopeful } = known
+                    && *subject == notice.indicator
+                {
+                    if notice.settled {
+                        *known = Known::Settled(Arc::clone(&notice.entry));
+                    } else {
+                        *entry = Arc::clone(&notice.entry);
+                        *hopeful = false;
+                    }
+                }
+            }
+            match &event.phase {
+                Phase::Parked { .. } if !event.is_hopeful() => self.park.ready(id, &mut leaving),
+                Phase::Owed { .. } if !event.is_open() && paid < AT_ONCE => {
+                    paid += 1;
+                    self.pay(id);
+                }
+                Phase::Owed { .. } if !event.is_open() => self.due.push_back(id),
+                Phase::Parked { .. } | Phase::Owed { .. } | Phase::Left => {}
+            }
+        }
+        self.leave(&mut leaving);
+        self.leaving = leaving;
+    }
+
+    /// Pays what was left for this turn, and gives up what nobody has answered in time.
+    pub(super) fn pay_due(&mut self, now: Duration) {
+        for id in self.due.drain(..self.due.len().min(AT_ONCE)).collect::<Vec<_>>() {
+            self.pay(id);
+        }
+        for _ in 0..AT_ONCE {
+            let Some((_, id)) = self.owed.first().copied().filter(|(until, _)| *until <= now) else { break };
+            self.owed.pop_first();
+            self.give_up(id, Reason::Expired);
+        }
+    }
+
     /// The event has left, an answer to it can still come.
     pub(super) fn owe(&mut self, id: EventId, event: Event, reference: Reference, now: Duration, token: Token) {
         self.promise(token, &reference, &event.extraction);

@@ -12,12 +12,11 @@ use std::{
 };
 
 use crate::{
-    enrich::Notice,
     event::Format,
     extract::{Extraction, Extractor},
-    model::{Indicator, Reason, Record, SharedClock, Status},
+    model::{Indicator, Record, SharedClock, Status},
     pipeline::{
-        DeliveryFailure, Order, Token,
+        Order, Token,
         event::{Content, Event, Phase, Reference},
         mailbox::{Mail, Mailbox, News},
         meter::Meter,
@@ -34,9 +33,6 @@ use crate::{
 
 /// Longest sleep of an idle shard; its counters are at most this old.
 const LONGEST_WAIT: Duration = Duration::from_millis(500);
-
-/// Owed answers that are paid in one turn, for one reason: thousands may wait for one indicator, and the stream must not wait for them.
-const AT_ONCE: usize = 256;
 
 /// Bounds and habits of one shard.
 #[derive(Clone, Debug)]
@@ -71,14 +67,14 @@ pub(super) struct Shard {
     /// By the end of the time for which it is owed.
     pub(super) owed: BTreeSet<(Duration, EventId)>,
     /// Owed and answered, to be paid in the next turns.
-    due: VecDeque<EventId>,
+    pub(super) due: VecDeque<EventId>,
     pub(super) owed_bytes: usize,
     pub(super) owed_count: usize,
     next_id: EventId,
     lines: foldhash::fast::RandomState,
     pub(super) extraction: Extraction,
     pub(super) known: Vec<Known>,
-    leaving: Vec<EventId>,
+    pub(super) leaving: Vec<EventId>,
 }
 
 impl Shard {
@@ -161,14 +157,7 @@ impl Shard {
         self.park.expire(now, &mut leaving);
         self.leave(&mut leaving);
         self.leaving = leaving;
-        for id in self.due.drain(..self.due.len().min(AT_ONCE)).collect::<Vec<_>>() {
-            self.pay(id);
-        }
-        for _ in 0..AT_ONCE {
-            let Some((_, id)) = self.owed.first().copied().filter(|(until, _)| *until <= now) else { break };
-            self.owed.pop_first();
-            self.give_up(id, Reason::Expired);
-        }
+        self.pay_due(now);
         if self.meter.is_due(now) {
             self.meter.held(self.park.len(), self.park.bytes(), self.owed_count, self.owed_bytes);
             self.meter.flush();
@@ -197,18 +186,7 @@ impl Shard {
             }
             News::Resume => self.resume(),
             News::Drain(done) => {
-                let mut leaving = Vec::new();
-                self.park.clear(&mut leaving);
-                self.leave(&mut leaving);
-                // What stands on a log is paid by whoever owns the partition next.
-                if self.obligations.is_some() {
-                    self.forget_owed(|_| true);
-                }
-                for (_, id) in std::mem::take(&mut self.owed) {
-                    self.give_up(id, Reason::Shutdown);
-                }
-                self.meter.held(0, 0, self.owed_count, self.owed_bytes);
-                self.meter.flush();
+                self.drain();
                 done.send(()).ok();
             }
             News::Stop => {}
@@ -251,7 +229,7 @@ impl Shard {
     }
 
     /// Extracts and looks up; the result is in `self.extraction` and `self.known`.
-    fn examine(&mut self, record: &Record, now: Duration) -> Content {
+    pub(super) fn examine(&mut self, record: &Record, now: Duration) -> Content {
         self.known.clear();
         let Some(payload) = &record.payload else { return Content::Tombstone };
         let sampled = self.meter.samples_next();
@@ -368,112 +346,6 @@ impl Shard {
             }
         }
     }
-
-    fn notice(&mut self, notice: &Notice) {
-        let ids = if notice.settled {
-            self.waiters.remove(&notice.indicator)
-        } else {
-            self.waiters.get(&notice.indicator).cloned()
-        };
-        let mut leaving = std::mem::take(&mut self.leaving);
-        let mut paid = 0;
-        for id in ids.unwrap_or_default() {
-            let Some(event) = self.events.get_mut(&id) else { continue };
-            for known in &mut event.known {
-                if let Known::Open { subject, entry, hopeful } = known
-                    && *subject == notice.indicator
-                {
-                    if notice.settled {
-                        *known = Known::Settled(Arc::clone(&notice.entry));
-                    } else {
-                        *entry = Arc::clone(&notice.entry);
-                        *hopeful = false;
-                    }
-                }
-            }
-            match &event.phase {
-                Phase::Parked { .. } if !event.is_hopeful() => self.park.ready(id, &mut leaving),
-                Phase::Owed { .. } if !event.is_open() && paid < AT_ONCE => {
-                    paid += 1;
-                    self.pay(id);
-                }
-                Phase::Owed { .. } if !event.is_open() => self.due.push_back(id),
-                Phase::Parked { .. } | Phase::Owed { .. } | Phase::Left => {}
-            }
-        }
-        self.leave(&mut leaving);
-        self.leaving = leaving;
-    }
-
-    // === other news ===
-
-    /// The sink could not write a record that it had accepted.
-    fn bounced(&mut self, token: Token, failure: &DeliveryFailure) {
-        let Some(record) = self.tracker.record(token) else { return };
-        let times = self.tracker.bounce(token);
-        self.otherwise(&record, token, times, &failure.to_string());
-    }
-
-    /// Sends a record in another form than the one that was refused, this many times.
-    fn otherwise(&mut self, record: &Record, token: Token, times: u8, why: &str) {
-        let now = self.clock.monotonic();
-        // The first time without the annotation, which may be what makes it too large; then to the dead letters.
-        match times {
-            1 => {
-                let content = self.examine(record, now);
-                if content == Content::Annotated {
-                    self.writer.bare_and_late(record, token, &self.extraction, &self.known, self.clock.wall_ms());
-                } else {
-                    self.writer.dead_letter(record, token, why);
-                }
-            }
-            2 => self.writer.dead_letter(record, token, why),
-            _ => self.tracker.fail(&format!("a record can be written nowhere: {why}")),
-        }
-        self.meter.dead_letters(self.writer.take_dead_letters());
-    }
-
-    fn revoke(&mut self, windows: &[u32], lost: bool) {
-        let ours = |token: Token| window_of(token).is_some_and(|window| windows.contains(&window));
-        for token in self.mailbox.withdraw(ours) {
-            self.tracker.abandon(token);
-        }
-        let mut parked: Vec<EventId> = Vec::new();
-        for (id, event) in &self.events {
-            if let Phase::Parked { token, .. } = &event.phase
-                && ours(*token)
-            {
-                parked.push(*id);
-            }
-        }
-        parked.sort_unstable();
-        if lost {
-            let mut forgotten = Vec::new();
-            self.park.forget(|id| parked.binary_search(&id).is_ok(), &mut forgotten);
-            for id in forgotten {
-                if let Some(event) = self.events.remove(&id) {
-                    self.unlist(id, &event);
-                    if let Phase::Parked { token, .. } = event.phase {
-                        self.tracker.abandon(token);
-                    }
-                }
-            }
-            if self.obligations.is_some() {
-                self.forget_owed(|window| windows.contains(&window));
-            }
-            return;
-        }
-        let mut leaving = Vec::new();
-        for id in parked {
-            self.park.ready(id, &mut leaving);
-        }
-        self.leave(&mut leaving);
-        if self.obligations.is_some() {
-            self.forget_owed(|window| windows.contains(&window));
-        }
-    }
-
-    // === helpers ===
 
     pub(super) fn new_id(&mut self) -> EventId {
         self.next_id += 1;

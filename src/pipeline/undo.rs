@@ -9,7 +9,6 @@ use crate::pipeline::{
     event::{Event, Phase},
     park::EventId,
     shard::Shard,
-    tracker::window_of,
 };
 
 /// What was done since the last committed transaction.
@@ -80,24 +79,5 @@ impl Shard {
             self.events.insert(id, event);
             self.pay(id);
         }
-    }
-
-    /// Lets those go that wait in this window and came up to this offset.
-    pub(super) fn relieve(&mut self, window: u32, through: i64) {
-        let mut old: Vec<EventId> = Vec::new();
-        for (id, event) in &self.events {
-            if let Phase::Parked { token, record } = &event.phase
-                && window_of(*token) == Some(window)
-                && record.origin.offset <= through
-            {
-                old.push(*id);
-            }
-        }
-        old.sort_unstable();
-        let mut leaving = Vec::new();
-        for id in old {
-            self.park.ready(id, &mut leaving);
-        }
-        self.leave(&mut leaving);
     }
 }
