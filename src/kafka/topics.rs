@@ -155,7 +155,12 @@ pub(super) fn create(config: &Config, topics: &[(&str, usize)]) -> Result<(), Ka
 pub(super) fn ensure_log(config: &Config, spec: &LogSpec) -> Result<usize, KafkaError> {
     let start = Start::connect(config)?;
     let mut settings = match spec.cleanup {
-        Cleanup::Compact => vec![("cleanup.policy", "compact".to_owned())],
+        // Only closed segments are compacted: with the brokers' defaults (1 GiB, a week) a reader would go through all that was ever written.
+        Cleanup::Compact => vec![
+            ("cleanup.policy", "compact".to_owned()),
+            ("segment.bytes", (32 << 20).to_string()),
+            ("segment.ms", (3600 * 1000).to_string()),
+        ],
         Cleanup::Delete { keep, bytes } => {
             let mut settings =
                 vec![("cleanup.policy", "delete".to_owned()), ("retention.ms", keep.as_millis().to_string())];
