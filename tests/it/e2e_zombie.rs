@@ -1,4 +1,4 @@
-//! At least once: a replica that was away for longer than its session does not take the group's offsets back.
+//! A replica that was away for longer than its session: it takes no offset back, and exactly once it pays nothing that another one has paid.
 
 use std::{
     sync::atomic::{AtomicBool, Ordering},
@@ -8,7 +8,7 @@ use std::{
 
 use sidelight::{
     provider::{ABUSEIPDB, VIRUSTOTAL},
-    simulator::{ServiceConfig, SimulatorConfig},
+    simulator::{Fault, ServiceConfig, SimulatorConfig},
 };
 
 use crate::support::{
@@ -112,4 +112,43 @@ fn a_zombie_takes_no_offset_back() {
         left.dedup();
         assert_eq!(left.len(), sent, "lost");
     });
+}
+
+/// What it owed was taken over and paid while it was frozen; when it wakes it hears the answers as well.
+#[test]
+fn a_zombie_pays_nothing_a_second_time() {
+    const OWED: usize = 60;
+    let _turn = beside_others();
+    let mut stage = Stage::new("e2e-zombie-owes", PARTITIONS, SimulatorConfig::default());
+    stage.set("delivery.guarantee", "\"exactly_once\"").set("delivery.deadline", "\"50ms\"");
+    stage.set("providers.abuseipdb.timeout", "\"300s\"");
+    // Its producer is not what refuses it.
+    stage.set(
+        "kafka.properties",
+        "{ \"session.timeout.ms\" = \"2000\", \"heartbeat.interval.ms\" = \"400\", \"transaction.timeout.ms\" = \"120000\" }",
+    );
+    stage.providers.simulator().faults().set(ABUSEIPDB, Fault::Hang);
+    let wires: Vec<Wire> = (0..OWED)
+        .map(|n| Wire {
+            partition: i32::try_from(n).unwrap() % PARTITIONS,
+            ..Wire::keyed(0, &format!("k{n}"), connection(&format!("evt-{n}"), &address(44, n)))
+        })
+        .collect();
+    let zombie = stage.start();
+    let (output, late) = (Tap::open(&stage.output()), Tap::open(&stage.late()));
+    Feeder::new(&stage.input()).send_all(0, &wires);
+    output.wait(OWED, PATIENCE);
+    eventually("all are owed", || zombie.status()["owed_events"] == OWED);
+    zombie.signal("STOP");
+    stage.providers.simulator().faults().clear(ABUSEIPDB);
+    stage.set("kafka.instance_id", "\"replica-2\"");
+    let other = stage.start();
+    late.wait(OWED, PATIENCE);
+    zombie.signal("CONT");
+    eventually("the zombie is back", || owns(&zombie));
+    for replica in [zombie, other] {
+        let ended = replica.terminate();
+        assert_eq!(ended.code, Some(0), "{}", ended.log);
+    }
+    assert_eq!((output.count(), late.count()), (OWED, OWED));
 }

@@ -448,8 +448,8 @@ impl State {
     ) {
         let epoch = self.partitions.own(topic, partition, next);
         let topic = self.partitions.name(topic);
+        self.offsets.own(&topic, partition, committed.clone());
         let (committed, metadata) = committed.map_or((None, String::new()), |(next, text)| (Some(next), text));
-        self.offsets.own(&topic, partition, committed);
         if let Some(next) = pin {
             if let Some((_, owned)) = self.partitions.of_record(&topic, partition) {
                 owned.pin = Some(next);

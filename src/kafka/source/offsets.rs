@@ -14,8 +14,8 @@ struct Entry {
     partition: i32,
     /// What the group should hold; `None` until something was finished.
     wanted: Option<(i64, String)>,
-    /// Lowest offset that may be committed.
-    floor: i64,
+    /// What the group held when the partition was assigned; nothing below it may be committed.
+    held: Option<(i64, String)>,
     /// `wanted` has not been sent since it changed, or was refused.
     dirty: bool,
     /// A commit under this assignment was sent and not answered yet.
@@ -30,14 +30,14 @@ pub(super) struct Offsets {
 }
 
 impl Offsets {
-    /// A partition was assigned; the group holds this offset for it.
-    pub(super) fn own(&mut self, topic: &Arc<str>, partition: i32, committed: Option<i64>) {
+    /// A partition was assigned; the group holds this offset for it, with this metadata.
+    pub(super) fn own(&mut self, topic: &Arc<str>, partition: i32, committed: Option<(i64, String)>) {
         self.forget(topic, partition);
         self.entries.push(Entry {
             topic: Arc::clone(topic),
             partition,
             wanted: None,
-            floor: committed.unwrap_or(0),
+            held: committed,
             dirty: false,
             sent: false,
         });
@@ -65,7 +65,7 @@ impl Offsets {
     /// Takes a commit that the pipeline allows. False when it was ignored: not owned, or a step back.
     pub(super) fn want(&mut self, commit: Commit) -> bool {
         let Some(entry) = self.find(&commit.topic, commit.partition) else { return false };
-        let least = entry.wanted.as_ref().map_or(entry.floor, |(next, _)| *next);
+        let least = entry.wanted.as_ref().or(entry.held.as_ref()).map_or(0, |(next, _)| *next);
         if commit.next < least {
             return false;
         }
@@ -89,6 +89,14 @@ impl Offsets {
                 Some(Commit { topic: Arc::clone(&entry.topic), partition: entry.partition, next, metadata })
             })
             .collect()
+    }
+
+    /// What the group holds for one of the owned partitions: committing it once more changes nothing, but only a member may do so.
+    pub(super) fn unchanged(&self) -> Option<Commit> {
+        self.entries.iter().find_map(|entry| {
+            let (next, metadata) = entry.wanted.as_ref().or(entry.held.as_ref())?.clone();
+            Some(Commit { topic: Arc::clone(&entry.topic), partition: entry.partition, next, metadata })
+        })
     }
 
     /// A commit was sent off; its answer comes later.
@@ -144,7 +152,7 @@ mod tests {
     fn owning(partitions: &[(i32, Option<i64>)]) -> Offsets {
         let mut offsets = Offsets::default();
         for (partition, committed) in partitions {
-            offsets.own(&Arc::from("in"), *partition, *committed);
+            offsets.own(&Arc::from("in"), *partition, committed.map(|next| (next, "held".to_owned())));
         }
         offsets
     }
@@ -174,6 +182,17 @@ mod tests {
     }
 
     #[test]
+    fn a_member_can_prove_itself_without_changing_anything() {
+        let mut offsets = owning(&[(0, None), (1, Some(7))]);
+        assert_eq!(offsets.unchanged(), Some(Commit { metadata: "held".to_owned(), ..commit(1, 7) }));
+        assert!(offsets.take_due().is_empty() && offsets.is_settled());
+        offsets.want(commit(1, 8));
+        assert_eq!((offsets.unchanged(), offsets.take_due()), (Some(commit(1, 8)), vec![commit(1, 8)]));
+        offsets.forget_all();
+        assert_eq!(offsets.unchanged(), None);
+    }
+
+    #[test]
     fn a_refused_commit_is_sent_again_with_the_newest_offset() {
         let mut offsets = owning(&[(0, None)]);
         offsets.want(commit(0, 5));
@@ -196,7 +215,7 @@ mod tests {
         assert!(offsets.answered_for(&asked));
         offsets.want(commit(0, 6));
         offsets.take_due();
-        offsets.own(&Arc::from("in"), 0, Some(9));
+        offsets.own(&Arc::from("in"), 0, Some((9, String::new())));
         assert!(!offsets.answered_for(&asked), "assigned anew meanwhile");
         offsets.want(commit(0, 10));
         offsets.forget_all();

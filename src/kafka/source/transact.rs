@@ -123,9 +123,13 @@ impl SourceContext {
         for commit in state.intake.committable() {
             self.want(state, commit);
         }
-        let due = state.offsets.take_due();
-        if due.is_empty() && transactions.size().0 == 0 {
-            return Attempt::Nothing;
+        let mut due = state.offsets.take_due();
+        if due.is_empty() {
+            if transactions.size().0 == 0 {
+                return Attempt::Nothing;
+            }
+            // Late records alone. The group has to say that this replica is still a member: else somebody else has taken over what it pays.
+            due.extend(state.offsets.unchanged());
         }
         if consumer.assignment_lost() {
             state.rewind_wanted = true;
