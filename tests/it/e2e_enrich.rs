@@ -197,7 +197,7 @@ fn a_hanging_provider_does_not_slow_known_events_down() {
     );
     // Below the deadline, and far below what hangs; how fast exactly is measured elsewhere.
     assert!(p99 < Duration::from_millis(300).max(control * 3), "{p99:?}, {control:?} without it");
-    assert!(longest < Duration::from_millis(1_500), "{longest:?}");
+    assert!(longest < Duration::from_millis(1_500).max(control * 3), "{longest:?}, {control:?} without it");
 
     stage.providers.simulator().faults().clear_all();
     let late = late.wait(waiting.len(), WITHIN);
