@@ -14,6 +14,7 @@ mod e2e_groups;
 mod e2e_late;
 mod e2e_local;
 mod e2e_outage;
+mod e2e_providers;
 mod e2e_reload;
 mod e2e_replay;
 mod e2e_secrets;

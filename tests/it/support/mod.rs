@@ -5,5 +5,6 @@ pub(crate) mod e2e_events;
 pub(crate) mod e2e_json;
 pub(crate) mod e2e_score;
 pub(crate) mod e2e_wire;
+pub(crate) mod formulas;
 pub(crate) mod kafka;
 pub(crate) mod kafka_echo;
