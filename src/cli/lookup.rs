@@ -76,22 +76,19 @@ pub(super) fn run(args: &Args) -> Outcome {
                 writeln!(out, "{} {}: not looked up: {reason}", indicator.kind, indicator.value)?;
             }
             Found::Asked(indicator, _, entry, _) if args.json => {
-                writeln!(out, "{}", as_json(indicator, entry))?;
+                writeln!(out, "{}", as_json(indicator, entry, &config.score))?;
             }
             Found::Asked(indicator, _, entry, _) => {
                 let assessment = entry.assessment();
                 writeln!(
                     out,
-                    "{} {}: {}, {}",
+                    "{} {}: {}, {}, queue {}",
                     indicator.kind,
                     indicator.value,
                     assessment.status.as_str(),
-                    assessment.disposition.as_str()
+                    assessment.disposition.as_str(),
+                    assessment.queue.as_str()
                 )?;
-                for source in &assessment.sources {
-                    let reason = reason(&source.answer).map_or_else(String::new, |reason| format!(" ({reason})"));
-                    writeln!(out, "{}: {}{reason}", source.provider, source.answer.outcome())?;
-                }
                 write!(out, "{}", score::explain(indicator.kind, assessment, &config.score))?;
             }
         }
@@ -167,34 +164,22 @@ fn settle(found: &mut [Found], enricher: &Enricher, engine: &Engine, end: Instan
     }
 }
 
-/// Why there is no verdict.
-fn reason(answer: &Answer) -> Option<&'static str> {
-    match answer {
-        Answer::Verdict(_) => None,
-        Answer::Failed { reason, .. } => Some(reason.as_str()),
-        Answer::Throttled { reason, .. } | Answer::Pending { reason } | Answer::Skipped { reason } => {
-            Some(reason.as_str())
-        }
-    }
-}
-
-fn as_json(indicator: &Indicator, entry: &Entry) -> serde_json::Value {
+fn as_json(indicator: &Indicator, entry: &Entry, config: &score::Config) -> serde_json::Value {
     let assessment = entry.assessment();
-    let sources: Vec<serde_json::Value> = assessment
-        .sources
-        .iter()
-        .zip(&assessment.contributions)
-        .map(|(source, contribution)| {
-            serde_json::json!({
-                "provider": source.provider.as_str(), "outcome": source.answer.outcome(), "contribution": contribution,
-                "reason": reason(&source.answer),
-            })
+    let explained = score::explain(indicator.kind, assessment, config);
+    let references = assessment.sources.iter().map(|source| source.answer.verdict()?.evidence.reference.as_deref());
+    let source = |(source, reference): (&score::SourceExplanation, Option<&str>)| {
+        serde_json::json!({
+            "provider": source.provider.as_str(), "outcome": source.outcome, "reason": source.reason, "reference": reference,
+            "contribution": source.points, "share": source.share, "weight": source.weight, "floor": source.floor,
+            "ceiling": source.ceiling,
         })
-        .collect();
+    };
+    let sources: Vec<serde_json::Value> = explained.sources.iter().zip(references).map(source).collect();
     serde_json::json!({
         "ioc_type": indicator.kind.as_str(), "ioc_value": &*indicator.value, "status": assessment.status.as_str(),
         "disposition": assessment.disposition.as_str(), "confidence_score": assessment.score,
         "score_low": assessment.score_low, "score_high": assessment.score_high, "queue": assessment.queue.as_str(),
-        "sources": sources,
+        "weight": explained.weight, "full_weight": explained.full_weight, "sources": sources,
     })
 }

@@ -3,80 +3,174 @@
 use std::fmt;
 
 use crate::{
-    model::{Assessment, IndicatorKind, ProviderId},
-    score::{Config, Limits, Missing, formula, shares},
+    model::{Answer, Assessment, IndicatorKind, ProviderId},
+    score::{
+        Config, Limits, Missing,
+        formula::{self, Slot, Term},
+        is_missing, share, shares,
+    },
 };
 
-/// A score, term by term. `Display` writes one line per step.
+/// A score, source by source. `Display` writes a table and one line per step.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Explanation {
-    /// The terms that took part, in configured order.
-    pub terms: Vec<TermExplanation>,
+    /// Every source, in configured order.
+    pub sources: Vec<SourceExplanation>,
     /// Sum of the weights that took part; the points are scaled by 100 over this.
     pub weight: f64,
+    /// What it would be if every responsible source with a term took part.
+    pub full_weight: f64,
     /// The score before ceilings and floors; `None` where no term took part.
     pub sum: Option<f64>,
-    /// The lowest ceiling among the verdicts.
-    pub ceiling: Option<f64>,
-    /// The highest floor among the verdicts.
-    pub floor: Option<f64>,
     /// The score, as in the assessment.
     pub score: Option<f64>,
+    /// The score with everything that is missing at its least.
+    pub low: Option<f64>,
+    /// The score with everything that is missing at its worst.
+    pub high: Option<f64>,
 }
 
-/// One provider's term.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct TermExplanation {
+/// What one source has to do with the score.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SourceExplanation {
     /// Whose.
     pub provider: ProviderId,
-    /// Its weight in the formula, points.
-    pub weight: f64,
-    /// What the provider's verdict comes to, 0.0..=1.0.
-    pub share: f64,
-    /// Points of the score after normalisation; zero where another source of the same slot says more.
-    pub points: f64,
+    /// `found`, `failed` … as in annotations.
+    pub outcome: &'static str,
+    /// Why there is no verdict.
+    pub reason: Option<&'static str>,
+    /// Weight of its term in the formula of this kind, points; `None` where it has no term.
+    pub weight: Option<f64>,
+    /// Whether only the best of the terms of this sort is added.
+    pub is_candidate: bool,
+    /// What its verdict comes to, 0.0..=1.0, where it takes part.
+    pub share: Option<f64>,
+    /// Points of the score after normalisation, where it takes part; zero where another candidate says more.
+    pub points: Option<f64>,
+    /// The score is at least this.
+    pub floor: Option<u8>,
+    /// The score is at most this.
+    pub ceiling: Option<u8>,
+    /// The highest floor that the answer can bring, where it is missing and can still come.
+    pub worst_floor: Option<f64>,
 }
 
 /// Explains an assessment that [`crate::score::assess`] made with the same kind and parameters.
 pub fn explain(kind: IndicatorKind, assessment: &Assessment, config: &Config) -> Explanation {
     let sources = &assessment.sources;
-    let shares = shares(sources, |source| formula::term(kind, source.provider, config), Missing::Left);
-    let mean = formula::mean(&shares);
-    let limits = Limits::of(sources);
-    let points = mean.iter().flat_map(|mean| &mean.points);
-    let terms = sources.iter().zip(&shares).zip(points).filter_map(|((source, share), points)| {
-        let ((term, share), points) = share.zip(*points)?;
-        Some(TermExplanation { provider: source.provider, weight: term.weight, share, points })
+    let terms: Vec<Option<Term>> = sources.iter().map(|source| formula::term(kind, source.provider, config)).collect();
+    let mean = formula::mean(&shares(sources, |source| formula::term(kind, source.provider, config), Missing::Left));
+    let full: Vec<_> = terms.iter().map(|term| term.map(|term| (term, 1.0))).collect();
+    let points = |at: usize| mean.as_ref().and_then(|mean| mean.points.get(at).copied().flatten());
+    let explained = sources.iter().zip(&terms).enumerate().map(|(at, (source, term))| {
+        let verdict = source.answer.verdict();
+        SourceExplanation {
+            provider: source.provider,
+            outcome: source.answer.outcome(),
+            reason: reason(&source.answer),
+            weight: term.map(|term| term.weight),
+            is_candidate: term.is_some_and(|term| term.slot == Slot::Best),
+            share: term.and_then(|_| share(verdict?)),
+            points: points(at),
+            floor: verdict.and_then(|verdict| verdict.evidence.floor),
+            ceiling: verdict.and_then(|verdict| verdict.evidence.ceiling),
+            worst_floor: is_missing(&source.answer).then(|| formula::worst_floor(source.provider)),
+        }
     });
     Explanation {
-        terms: terms.collect(),
+        sources: explained.collect(),
         weight: mean.as_ref().map_or(0.0, |mean| mean.weight),
+        full_weight: formula::mean(&full).map_or(0.0, |mean| mean.weight),
         sum: mean.as_ref().map(|mean| mean.score),
-        ceiling: limits.ceiling,
-        floor: limits.floor,
-        score: limits.apply(mean.map(|mean| mean.score)),
+        score: Limits::of(sources).apply(mean.map(|mean| mean.score)),
+        low: assessment.score_low,
+        high: assessment.score_high,
+    }
+}
+
+const fn reason(answer: &Answer) -> Option<&'static str> {
+    match answer {
+        Answer::Verdict(_) => None,
+        Answer::Failed { reason, .. } => Some(reason.as_str()),
+        Answer::Throttled { reason, .. } | Answer::Pending { reason } | Answer::Skipped { reason } => {
+            Some(reason.as_str())
+        }
+    }
+}
+
+impl fmt::Display for SourceExplanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let outcome = match self.reason {
+            Some(reason) => format!("{} ({reason})", self.outcome),
+            None => self.outcome.to_owned(),
+        };
+        write!(f, "{:<14} {outcome:<22}", self.provider.as_str())?;
+        match (self.weight, self.share, self.points) {
+            (Some(weight), Some(share), Some(points)) => {
+                write!(f, " {share:.3} x weight {weight} -> {points:.1} points")?;
+                if self.is_candidate && points == 0.0 && share > 0.0 {
+                    f.write_str(", another of its sort says more")?;
+                }
+            }
+            (Some(weight), ..) if self.worst_floor.is_some() => write!(f, " missing: weight {weight}")?,
+            (Some(_), ..) => f.write_str(" not counted")?,
+            (None, ..) => f.write_str(" context, no term in this formula")?,
+        }
+        if let Some(floor) = self.floor {
+            write!(f, ", floor {floor}")?;
+        }
+        if let Some(ceiling) = self.ceiling {
+            write!(f, ", ceiling {ceiling}")?;
+        }
+        match self.worst_floor {
+            Some(floor) if floor > 0.0 => write!(f, ", its worst brings a floor of {floor}"),
+            Some(_) | None => Ok(()),
+        }
     }
 }
 
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for term in &self.terms {
-            let TermExplanation { provider, weight, share, points } = term;
-            writeln!(f, "{provider}: {share:.3} x weight {weight} of {} = {points:.1} points", self.weight)?;
+        for source in &self.sources {
+            writeln!(f, "  {source}")?;
         }
         match self.sum {
-            Some(sum) => writeln!(f, "sum: {sum:.1}")?,
-            None => writeln!(f, "sum: no scoring source said found or clean")?,
+            Some(sum) if self.weight < self.full_weight => writeln!(
+                f,
+                "  sum     {sum:.1}, over weights of {} of {}: what is not there neither lowers nor raises it",
+                self.weight, self.full_weight
+            )?,
+            Some(sum) => writeln!(f, "  sum     {sum:.1}, over weights of {}", self.weight)?,
+            None => writeln!(f, "  sum     none: no scoring source said found or clean")?,
         }
-        if let Some(ceiling) = self.ceiling {
-            writeln!(f, "ceiling: {ceiling:.0}")?;
+        let by = |bound: u8, of: fn(&SourceExplanation) -> Option<u8>| {
+            let whose = self.sources.iter().filter(move |source| of(source) == Some(bound));
+            whose.map(|source| source.provider.as_str()).collect::<Vec<_>>().join(", ")
+        };
+        // Ceilings first, so that a floor wins.
+        if let Some(ceiling) = self.sources.iter().filter_map(|source| source.ceiling).min() {
+            let acts = if self.sum.is_some_and(|sum| sum > f64::from(ceiling)) { "" } else { ", not reached" };
+            writeln!(f, "  ceiling {ceiling}, set by {}{acts}", by(ceiling, |source| source.ceiling))?;
         }
-        if let Some(floor) = self.floor {
-            writeln!(f, "floor: {floor:.0}")?;
+        if let Some(floor) = self.sources.iter().filter_map(|source| source.floor).max() {
+            let acts = if self.score == Some(f64::from(floor)) { "" } else { ", passed" };
+            writeln!(f, "  floor   {floor}, set by {}{acts}", by(floor, |source| source.floor))?;
         }
+        let missing: Vec<&str> = self
+            .sources
+            .iter()
+            .filter(|source| source.worst_floor.is_some())
+            .map(|source| source.provider.as_str())
+            .collect();
         match self.score {
-            Some(score) => writeln!(f, "score: {score:.1}"),
-            None => writeln!(f, "score: none"),
+            Some(score) => write!(f, "  score   {score:.1}")?,
+            None => write!(f, "  score   none")?,
+        }
+        match (missing.is_empty(), self.low, self.high) {
+            (false, Some(low), Some(high)) => {
+                writeln!(f, ", {low:.1} to {high:.1} when {} has answered", missing.join(", "))
+            }
+            _ => writeln!(f),
         }
     }
 }

@@ -11,7 +11,7 @@ mod explain;
 mod formula;
 
 pub use config::{Config, Weights};
-pub use explain::{Explanation, TermExplanation, explain};
+pub use explain::{Explanation, SourceExplanation, explain};
 pub use formula::default_weight;
 
 use crate::{
