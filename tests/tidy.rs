@@ -58,6 +58,10 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("toml", &["config/"]),
     ("redb", &["state/"]),
     ("anyhow", &["main.rs", "cli/"]),
+    ("mimalloc", &["main.rs"]),
+    ("libmimalloc_sys", &["main.rs"]),
+    // The lint that a place with unsafe code has to switch off.
+    ("unsafe_code", &["main.rs"]),
     ("clap", &["main.rs", "cli/"]),
 ];
 

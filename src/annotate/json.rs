@@ -4,6 +4,12 @@
 pub(super) fn string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
     let bytes = text.as_bytes();
+    // Almost nothing needs one; without an early end the compiler looks at many bytes at once.
+    if !bytes.iter().fold(false, |found, &byte| found | needs_escape(byte)) {
+        out.extend_from_slice(bytes);
+        out.push(b'"');
+        return;
+    }
     let mut done = 0;
     for (at, &byte) in bytes.iter().enumerate() {
         if !needs_escape(byte) {

@@ -13,18 +13,24 @@ use crate::{
     model::{Answer, Assessment, FailReason, Indicator, ProviderId, Reason, SharedClock, VerdictKind},
 };
 
-/// An assessment with its rendered fragment and the end of life of each of its sources. Immutable.
+/// An assessment with its rendered fragment and the end of life of each of its sources. Immutable, and cheap to clone: clones share what is large,
+/// so that the copies of several threads have one place in the processor's caches.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    assessment: Assessment,
-    fragment: Fragment,
-    /// Monotonic end of life of each source, parallel to `assessment.sources`.
-    expires: Vec<Duration>,
+    body: Arc<Body>,
     fresh_until: Duration,
     /// Whether any provider knows the indicator; kept here so that the hot path need not look at the sources.
     known: bool,
     /// Whether any provider was not asked for a reason that need not hold for the next event; kept here likewise.
     withheld: bool,
+}
+
+#[derive(Debug)]
+struct Body {
+    fragment: Fragment,
+    assessment: Assessment,
+    /// Monotonic end of life of each source, parallel to `assessment.sources`.
+    expires: Vec<Duration>,
 }
 
 impl Entry {
@@ -36,7 +42,7 @@ impl Entry {
             .verdicts()
             .any(|source| source.answer.verdict().is_some_and(|verdict| verdict.kind != VerdictKind::NotFound));
         let withheld = assessment.sources.iter().any(|source| is_withheld(&source.answer));
-        Self { assessment, fragment, expires, fresh_until, known, withheld }
+        Self { body: Arc::new(Body { fragment, assessment, expires }), fresh_until, known, withheld }
     }
 
     /// Renders an assessment whose answers were all given at `now`.
@@ -51,12 +57,12 @@ impl Entry {
 
     /// The assessment.
     pub fn assessment(&self) -> &Assessment {
-        &self.assessment
+        &self.body.assessment
     }
 
     /// The rendered fragment.
     pub fn fragment(&self) -> &Fragment {
-        &self.fragment
+        &self.body.fragment
     }
 
     /// Monotonic time until which nothing has to be asked.
@@ -66,7 +72,7 @@ impl Entry {
 
     /// Monotonic end of life of each source, parallel to the assessment's sources.
     pub fn expires(&self) -> &[Duration] {
-        &self.expires
+        &self.body.expires
     }
 
     /// Whether any provider said found or clean.
@@ -76,35 +82,35 @@ impl Entry {
 
     /// Providers that were not asked because of a marking or because they were switched off: neither need hold any more.
     pub fn withheld(&self) -> impl Iterator<Item = ProviderId> {
-        let sources = if self.withheld { self.assessment.sources.as_slice() } else { &[] };
+        let sources = if self.withheld { self.body.assessment.sources.as_slice() } else { &[] };
         sources.iter().filter(|source| is_withheld(&source.answer)).map(|source| source.provider)
     }
 
     /// Whether any provider has answered.
     pub fn has_verdict(&self) -> bool {
-        self.assessment.verdicts().next().is_some()
+        self.body.assessment.verdicts().next().is_some()
     }
 
     /// Bytes that this entry keeps alive, roughly.
     pub fn weight(&self) -> usize {
         const FIXED: usize = 320;
         const PER_SOURCE: usize = 360;
-        FIXED + self.assessment.sources.len() * PER_SOURCE + self.fragment.weight()
+        FIXED + self.body.assessment.sources.len() * PER_SOURCE + self.body.fragment.weight()
     }
 
     /// Whether every verdict that has expired by now says so.
     pub(super) fn is_marked(&self, now: Duration) -> bool {
-        let mut sources = self.assessment.sources.iter().zip(&self.expires);
+        let mut sources = self.body.assessment.sources.iter().zip(&self.body.expires);
         sources.all(|(source, expires)| *expires > now || source.stale || source.answer.verdict().is_none())
     }
 
     /// The same with its expired verdicts marked.
     pub(super) fn marked_stale(&self, indicator: &Indicator, now: Duration) -> Self {
-        let mut assessment = self.assessment.clone();
-        for (source, expires) in assessment.sources.iter_mut().zip(&self.expires) {
+        let mut assessment = self.body.assessment.clone();
+        for (source, expires) in assessment.sources.iter_mut().zip(&self.body.expires) {
             source.stale = source.stale || (*expires <= now && source.answer.verdict().is_some());
         }
-        Self::new(indicator, assessment, self.expires.clone())
+        Self::new(indicator, assessment, self.body.expires.clone())
     }
 }
 

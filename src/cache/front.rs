@@ -11,15 +11,17 @@ use crate::{
     model::{Indicator, IndicatorRef},
 };
 
-/// Slots; a power of two.
-const SLOTS: usize = 8_192;
+/// Sets of slots; a power of two.
+const SETS: usize = 2_048;
+
+/// Slots of a set: values that meet in one set must not send each other to the shared cache.
+const WAYS: usize = 4;
 
 /// How long a slot is trusted.
 const TRUSTED: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 struct Slot {
-    hash: u64,
     indicator: Indicator,
     /// This thread's copy.
     own: Arc<Entry>,
@@ -33,44 +35,59 @@ struct Slot {
 pub struct Front {
     cache: Cache,
     hasher: foldhash::fast::RandomState,
-    slots: Vec<Option<Slot>>,
+    /// Hashes of what the slots of each set hold, side by side: a look-up reads no slot but its own.
+    tags: Vec<[u64; WAYS]>,
+    slots: Vec<[Option<Slot>; WAYS]>,
 }
 
 impl Front {
     /// An empty front.
     pub fn new(cache: Cache) -> Self {
         let mut slots = Vec::new();
-        slots.resize_with(SLOTS, || None);
-        Self { cache, hasher: foldhash::fast::RandomState::default(), slots }
+        slots.resize_with(SETS, Default::default);
+        Self { cache, hasher: foldhash::fast::RandomState::default(), tags: vec![[0; WAYS]; SETS], slots }
     }
 
     /// As [`Cache::get`].
     pub fn get(&mut self, indicator: IndicatorRef<'_>, now: Duration) -> Hit {
         let hash = self.hasher.hash_one(indicator);
-        let Some(place) = self.slots.get_mut(hash as usize % SLOTS) else { return self.cache.get(indicator, now) };
-        if let Some(slot) = place
-            && slot.hash == hash
-            && now < slot.until
-            && slot.indicator.borrowed() == indicator
-        {
-            return Hit::Fresh(Arc::clone(&slot.own));
+        let set = hash as usize % SETS;
+        let (Some(tags), Some(slots)) = (self.tags.get_mut(set), self.slots.get_mut(set)) else {
+            return self.cache.get(indicator, now);
+        };
+        let mut found = None;
+        for (way, (tag, slot)) in tags.iter().zip(slots.iter()).enumerate() {
+            if *tag == hash
+                && let Some(slot) = slot
+                && slot.indicator.borrowed() == indicator
+            {
+                if now < slot.until {
+                    return Hit::Fresh(Arc::clone(&slot.own));
+                }
+                found = Some(way);
+                break;
+            }
         }
         let hit = self.cache.get(indicator, now);
         let Hit::Fresh(shared) = &hit else { return hit };
         let until = now.saturating_add(TRUSTED).min(shared.fresh_until());
-        match place {
-            Some(slot) if slot.hash == hash && slot.indicator.borrowed() == indicator => {
-                if !Arc::ptr_eq(&slot.shared, shared) {
-                    slot.own = Arc::new(Entry::clone(shared));
-                    slot.shared = Arc::clone(shared);
+        // The place of what has ended is taken; what is in use stays.
+        let ended = |slot: &Option<Slot>| slot.as_ref().is_none_or(|slot| now >= slot.until);
+        let Some(way) = found.or_else(|| slots.iter().position(ended)) else { return hit };
+        if let (Some(tag), Some(place)) = (tags.get_mut(way), slots.get_mut(way)) {
+            match place {
+                Some(slot) if found.is_some() => {
+                    if !Arc::ptr_eq(&slot.shared, shared) {
+                        slot.own = Arc::new(Entry::clone(shared));
+                        slot.shared = Arc::clone(shared);
+                    }
+                    slot.until = until;
                 }
-                slot.until = until;
-            }
-            // Two values that share a slot must not drive each other out time and again.
-            Some(slot) if now < slot.until => {}
-            Some(_) | None => {
-                let (own, shared) = (Arc::new(Entry::clone(shared)), Arc::clone(shared));
-                *place = Some(Slot { hash, indicator: indicator.to_owned(), own, shared, until });
+                Some(_) | None => {
+                    let (own, shared) = (Arc::new(Entry::clone(shared)), Arc::clone(shared));
+                    *tag = hash;
+                    *place = Some(Slot { indicator: indicator.to_owned(), own, shared, until });
+                }
             }
         }
         hit

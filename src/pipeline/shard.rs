@@ -270,7 +270,8 @@ impl Shard {
 
     /// Writes the event of `self.extraction` and `self.known` out. Whether an answer is still owed.
     fn write(&mut self, record: &Record, token: Token, content: Content, taken: Duration) -> bool {
-        let (begun, wall) = (self.clock.monotonic(), self.clock.wall_ms());
+        let begun = self.writer.timer.as_ref().map(|clock| clock.monotonic());
+        let wall = self.clock.wall_ms();
         let mut dead = false;
         let owing = self.is_owing();
         // Before the report can come.
@@ -292,7 +293,7 @@ impl Shard {
             }
         };
         let done = self.clock.monotonic();
-        if self.writer.timer.take().is_some() {
+        if let (Some(_), Some(begun)) = (self.writer.timer.take(), begun) {
             let sending = self.writer.sending.take();
             self.meter.stage(Stage::Produce, sending);
             self.meter.stage(Stage::Annotate, done.saturating_sub(begun).saturating_sub(sending));

@@ -119,7 +119,7 @@ impl Writer {
         let states: Vec<State<'_>> = known.iter().map(Known::state).collect();
         let summary = Summary::of(&states, extraction.truncated());
         let payload = record.payload.as_deref().unwrap_or_default();
-        let score = summary.score.map(score_text);
+        let score = summary.score_header();
         let mut headers = kept(record);
         let json = extraction.outline().format == Format::JsonObject;
         let mut aside = false;
@@ -173,7 +173,7 @@ impl Writer {
         self.out.clear();
         late::write(reference, &mut self.out, |out| annotate::object(extraction, &states, &summary, wall_ms, out));
         let event = format!("{}/{}/{}", reference.origin.topic, reference.origin.partition, reference.origin.offset);
-        let score = summary.score.map(score_text);
+        let score = summary.score_header();
         let mut headers = Vec::with_capacity(5);
         status_headers(&mut headers, summary.status);
         if let Some(score) = &score {
@@ -317,17 +317,12 @@ fn header_of(header: &crate::model::Header) -> OutHeader<'_> {
 /// The record's headers but for our own earlier ones, with room for ours.
 fn kept(record: &Record) -> Vec<OutHeader<'_>> {
     let mut headers = Vec::with_capacity(record.headers.len() + OWN_HEADERS.len());
-    headers.extend(record.headers.iter().filter(|header| !OWN_HEADERS.contains(&&*header.name)).map(header_of));
+    let ours = |name: &str| name.starts_with("sidelight-") && OWN_HEADERS.contains(&name);
+    headers.extend(record.headers.iter().filter(|header| !ours(&header.name)).map(header_of));
     headers
 }
 
 fn status_headers(headers: &mut Vec<OutHeader<'_>>, status: Status) {
     headers.push(OutHeader { name: "sidelight-schema", value: Some(b"1") });
     headers.push(OutHeader { name: "sidelight-status", value: Some(status.as_str().as_bytes()) });
-}
-
-/// A score with one decimal at most.
-fn score_text(score: f64) -> String {
-    let tenths = (score * 10.0).round() / 10.0;
-    format!("{tenths}")
 }
