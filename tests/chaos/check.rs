@@ -116,7 +116,10 @@ fn repeats(history: &History, expect: &Expect) -> Row {
         }
     }
     let (total, worst) = (by_fault.values().sum::<usize>(), by_fault.values().max().copied().unwrap_or(0));
-    let figures = format!("{total} in all after {} faults, at most {worst} after one", history.faults.len());
+    let mut figures = format!("{total} in all after {} faults, at most {worst} after one", history.faults.len());
+    if let (aimed @ 1.., met) = history.aimed {
+        write!(figures, "; {met} of {aimed} kills aimed at a commit met one").unwrap();
+    }
     Row { invariant: "-- repeats", figures, violations }
 }
 
@@ -155,13 +158,12 @@ fn time(history: &History) -> Row {
     Row { invariant: "I3 time (reported)", figures, violations: Vec::new() }
 }
 
-/// An event that left `pending` or `partial` gets a terminal late record, unless it left again with its answer.
+/// An event that left while an answer could still come gets a terminal late record, unless it left again with its answer.
 fn late(history: &History, expect: &Expect) -> Row {
-    let mut statuses: BTreeMap<usize, Vec<&str>> = BTreeMap::new();
+    let mut departures: BTreeMap<usize, Vec<&Output>> = BTreeMap::new();
     for output in sorted(&history.output) {
-        statuses.entry(output.number).or_default().push(&output.status);
+        departures.entry(output.number).or_default().push(output);
     }
-    let open = |status: &&str| *status == "pending" || *status == "partial";
     let mut got: HashMap<(i32, i64), usize> = HashMap::new();
     for late in history.late.iter().filter(|late| late.terminal) {
         *got.entry((late.partition, late.offset)).or_default() += 1;
@@ -169,17 +171,16 @@ fn late(history: &History, expect: &Expect) -> Row {
     let places: HashMap<(i32, i64), usize> =
         history.input.iter().enumerate().map(|(n, input)| ((input.partition, input.offset), n)).collect();
     let (mut owed, mut forgotten, mut settled, mut violations) = (0, 0, 0, Vec::new());
-    for (number, statuses) in statuses.iter().filter(|(_, statuses)| statuses.iter().any(open)) {
+    for (number, left) in departures.iter().filter(|(_, left)| left.iter().any(|output| output.open)) {
         let Some(input) = history.input.get(*number) else { continue };
         owed += 1;
         if got.contains_key(&(input.partition, input.offset)) {
-        } else if statuses.iter().any(|status| !open(status)) {
+        } else if left.iter().any(|output| !output.open) {
             settled += 1;
         } else {
             forgotten += 1;
-            if expect.late {
-                violations.push(format!("event {number} left {statuses:?} and got no late record"));
-            }
+            let statuses: Vec<&str> = left.iter().map(|output| &*output.status).collect();
+            violations.push(format!("event {number} left {statuses:?} and got no late record"));
         }
     }
     for (place, count) in &got {

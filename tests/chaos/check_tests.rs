@@ -10,7 +10,7 @@ const EVENTS: usize = 40;
 fn output(n: usize) -> Output {
     let status = if n == 7 { "pending" } else { "complete" };
     let (partition, offset) = (i32::try_from(n % 2).unwrap(), i64::try_from(n / 2).unwrap());
-    Output { number: n, partition, offset, status: status.to_owned(), intact: true, at: 100 + n as u64 }
+    Output { number: n, partition, offset, status: status.to_owned(), open: n == 7, intact: true, at: 100 + n as u64 }
 }
 
 fn right() -> History {
@@ -36,14 +36,7 @@ fn right() -> History {
 }
 
 fn expect() -> Expect {
-    Expect {
-        once: true,
-        no_repeats: true,
-        late: true,
-        calls_a_minute: 9,
-        resident: 100 << 20,
-        private: vec!["10.".to_owned()],
-    }
+    Expect { once: true, no_repeats: true, calls_a_minute: 9, resident: 100 << 20, private: vec!["10.".to_owned()] }
 }
 
 fn broken(history: &History, expect: &Expect) -> Vec<&'static str> {
@@ -100,7 +93,7 @@ pub(crate) fn at_least_once_may_repeat_after_a_fault() {
     let mut settled = right();
     settled.late.clear();
     both(&mut settled, |o| {
-        o.push(Output { offset: 20, at: 900, status: "complete".to_owned(), ..output(7) });
+        o.push(Output { offset: 20, at: 900, status: "complete".to_owned(), open: false, ..output(7) });
     });
     assert_eq!(broken(&settled, &expect), [""; 0], "it left again with its answer");
     history.faults.clear();

@@ -17,6 +17,8 @@ pub(crate) struct Output {
     pub(crate) partition: i32,
     pub(crate) offset: i64,
     pub(crate) status: String,
+    /// An answer can still come: a late record is owed.
+    pub(crate) open: bool,
     pub(crate) intact: bool,
     /// Milliseconds since the run began.
     pub(crate) at: u64,
@@ -62,6 +64,8 @@ pub(crate) struct History {
     pub(crate) sent: Vec<u64>,
     /// Faults: milliseconds since the run began, and what.
     pub(crate) faults: Vec<(u64, String)>,
+    /// Kills that were meant to meet a commit, and those that met one.
+    pub(crate) aimed: (usize, usize),
     /// Highest resident memory of each process, bytes.
     pub(crate) resident: BTreeMap<String, u64>,
     /// Assessments that contradict each other.
@@ -79,8 +83,6 @@ pub(crate) struct Expect {
     pub(crate) once: bool,
     /// No event leaves twice, since every end was an orderly one.
     pub(crate) no_repeats: bool,
-    /// Every owed late record comes.
-    pub(crate) late: bool,
     /// Calls to one provider in any minute.
     pub(crate) calls_a_minute: usize,
     /// Resident bytes of a process.

@@ -1,7 +1,7 @@
 //! Kafka as the suite uses it: a plain client, without the product's own code.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     process,
     sync::{
         Arc, Mutex,
@@ -137,8 +137,17 @@ pub(crate) struct Seen {
     pub(crate) late: Vec<Late>,
     pub(crate) dead_letters: usize,
     pub(crate) contradictions: Vec<String>,
+    /// Events that left while an answer could still come, and have not left again with it.
+    open: HashSet<usize>,
+    /// Events with a terminal late record, by partition and offset.
+    answered: HashSet<(i32, i64)>,
     known: Vec<bool>,
     assessed: HashMap<String, String>,
+}
+
+/// Whether an annotation says of some provider that its answer is outstanding.
+fn waits(annotation: &[u8]) -> bool {
+    String::from_utf8_lossy(annotation).contains(r#""outcome":"pending""#)
 }
 
 impl Seen {
@@ -159,8 +168,10 @@ impl Seen {
         let offset = place.next().and_then(|offset| offset.parse().ok()).unwrap_or(-1);
         let partition = place.next().and_then(|partition| partition.parse().ok()).unwrap_or(-1);
         let payload = message.payload().unwrap_or_default();
-        let waits = String::from_utf8_lossy(payload).contains(r#""outcome":"pending""#);
-        let terminal = !waits && header(message, "sidelight-status").is_some_and(|status| status != "pending");
+        let terminal = !waits(payload) && header(message, "sidelight-status").is_some_and(|status| status != "pending");
+        if terminal {
+            self.answered.insert((partition, offset));
+        }
         self.late.push(Late { partition, offset, terminal });
     }
 
@@ -176,7 +187,14 @@ impl Seen {
             self.compare(judged.annotation.as_ref());
         }
         let (partition, offset) = (message.partition(), message.offset());
-        self.output.push(Output { number, partition, offset, status, intact, at });
+        let annotation = header(message, "sidelight-annotation").unwrap_or_default();
+        let open = waits(message.payload().unwrap_or_default()) || waits(annotation.as_bytes());
+        if open {
+            self.open.insert(number);
+        } else {
+            self.open.remove(&number);
+        }
+        self.output.push(Output { number, partition, offset, status, open, intact, at });
         if number >= self.known.len() && number != usize::MAX {
             self.known.resize(number + 1, false);
         }
@@ -316,6 +334,12 @@ impl Watch {
 
     pub(crate) fn count(&self) -> usize {
         self.distinct.load(Relaxed)
+    }
+
+    /// Events that were owed an answer so far, and events that got one.
+    pub(crate) fn owed(&self) -> (usize, usize) {
+        let seen = self.seen.lock().unwrap();
+        (seen.open.len(), seen.answered.len())
     }
 
     /// Stops both threads; what they have seen.

@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "a test fails by panicking")]
 
+mod aim;
 mod bytes;
 mod check;
 mod check_tests;
@@ -14,12 +15,14 @@ mod kafka;
 mod options;
 mod plan;
 mod run;
+mod strike;
 mod world;
 
 use std::{env, process::ExitCode, thread};
 
 /// Checks of the checker.
 const CHECKS: &[(&str, fn())] = &[
+    ("transactions_are_told_apart", aim::transactions_are_told_apart),
     ("changed_bytes_are_found", bytes::changed_bytes_are_found),
     ("wrong_histories_are_found", check_tests::wrong_histories_are_found),
     ("at_least_once_may_repeat_after_a_fault", check_tests::at_least_once_may_repeat_after_a_fault),

@@ -11,15 +11,17 @@ pub(crate) struct Options {
     pub(crate) protocol: String,
     pub(crate) guarantee: Option<String>,
     pub(crate) quota: u64,
+    /// How long a killed broker is away, seconds.
+    pub(crate) away: u64,
     /// The program; by default the one that was built with this suite.
     pub(crate) binary: String,
     /// A test name given to `cargo test`.
     pub(crate) filter: Option<String>,
 }
 
-pub(crate) const USAGE: &str = "options: --scenario alo_kill|eos_kill|sigterm|zombie|rebalance|brokers|outage|mixed  --events N  --replicas N  \
+pub(crate) const USAGE: &str = "options: --scenario alo_kill|eos_kill|late_kill|sigterm|zombie|rebalance|brokers|outage|mixed  --events N  --replicas N  \
     --faults N  --seed N  --protocol classic|consumer  \
-    --guarantee at_least_once|exactly_once  --quota CALLS_A_MINUTE  --binary PATH";
+    --guarantee at_least_once|exactly_once  --quota CALLS_A_MINUTE  --away SECONDS  --binary PATH";
 
 impl Options {
     /// Reads the arguments. Options of Rust's own test harness are taken and mean nothing here.
@@ -34,6 +36,7 @@ impl Options {
             protocol: "classic".to_owned(),
             guarantee: None,
             quota: 6_000,
+            away: 0,
             binary: env!("CARGO_BIN_EXE_sidelight").to_owned(),
             filter: None,
         };
@@ -48,6 +51,7 @@ impl Options {
                 "--replicas" => options.replicas = size(value()?)?,
                 "--faults" | "--kills" => options.faults = size(value()?)?,
                 "--seed" => options.seed = number(value()?)?,
+                "--away" => options.away = number(value()?)?,
                 "--quota" => options.quota = number(value()?)?,
                 "--binary" => options.binary = value()?,
                 "--protocol" => {

@@ -21,6 +21,8 @@ pub(crate) enum Fault {
     Brokers(u64),
     /// All providers answer 503 until the next fault.
     Providers,
+    /// SIGKILL for all replicas at once; each starts again a little later.
+    Everything,
 }
 
 /// A scenario with its figures.
@@ -36,6 +38,9 @@ pub(crate) struct Plan {
     pub(crate) window: usize,
     /// Every fault, with the count of events that have left when it comes.
     pub(crate) faults: Vec<(usize, Fault)>,
+    /// Providers do not answer before all events have left. Then everything is killed, they answer, and these faults come, with the share of
+    /// what is owed, in thousandths, that has been paid by then.
+    pub(crate) owing: Option<Vec<(usize, Fault)>>,
     /// Every end is an orderly one.
     pub(crate) orderly: bool,
     /// Processes may end by themselves, as one does that was fenced.
@@ -51,6 +56,8 @@ struct Shape {
     cycle: &'static [Fault],
     orderly: bool,
     may_end: bool,
+    /// Answers come late, and half of the faults while they are written.
+    owing: bool,
     /// Whether it is part of every run of the tests.
     always: bool,
 }
@@ -67,6 +74,7 @@ const SHAPES: &[Shape] = &[
         cycle: &[Fault::Kill, Fault::Kill, Fault::KillAtCommit],
         orderly: false,
         may_end: false,
+        owing: false,
         always: true,
     },
     Shape {
@@ -77,6 +85,18 @@ const SHAPES: &[Shape] = &[
         cycle: &[Fault::Kill, Fault::KillAtCommit],
         orderly: false,
         may_end: false,
+        owing: false,
+        always: true,
+    },
+    Shape {
+        name: "late_kill",
+        guarantee: EOS,
+        short: (1_500, 2, 4),
+        brokers: 0,
+        cycle: &[Fault::Kill],
+        orderly: false,
+        may_end: false,
+        owing: true,
         always: true,
     },
     Shape {
@@ -87,6 +107,7 @@ const SHAPES: &[Shape] = &[
         cycle: &[Fault::Terminate],
         orderly: true,
         may_end: false,
+        owing: false,
         always: true,
     },
     Shape {
@@ -97,6 +118,7 @@ const SHAPES: &[Shape] = &[
         cycle: &[Fault::Freeze],
         orderly: false,
         may_end: true,
+        owing: false,
         always: false,
     },
     Shape {
@@ -107,6 +129,7 @@ const SHAPES: &[Shape] = &[
         cycle: &[Fault::Join, Fault::Join, Fault::Leave, Fault::Join, Fault::Leave, Fault::Leave],
         orderly: true,
         may_end: false,
+        owing: false,
         always: false,
     },
     Shape {
@@ -117,6 +140,7 @@ const SHAPES: &[Shape] = &[
         cycle: &[Fault::Brokers(5)],
         orderly: true,
         may_end: false,
+        owing: false,
         always: false,
     },
     Shape {
@@ -127,6 +151,7 @@ const SHAPES: &[Shape] = &[
         cycle: &[Fault::Brokers(60)],
         orderly: true,
         may_end: false,
+        owing: false,
         always: false,
     },
     Shape {
@@ -145,6 +170,7 @@ const SHAPES: &[Shape] = &[
         ],
         orderly: false,
         may_end: true,
+        owing: false,
         always: false,
     },
 ];
@@ -170,10 +196,13 @@ fn plan(shape: &Shape, options: &Options) -> Plan {
     let or = |given: usize, short: usize| if given == 0 { short } else { given };
     let (events, count) = (or(options.events, shape.short.0), or(options.faults, shape.short.2));
     let mut dice = Dice::new(options.seed, 0xfa);
-    // Between a twentieth and nineteen twentieths, one in each of as many equal parts.
-    let part = events * 9 / 10 / count.max(1);
-    let at = |n: usize, dice: &mut Dice| events / 20 + n * part + usize::try_from(dice.below(part as u64)).unwrap();
-    let faults = (0..count).map(|n| (at(n, &mut dice), shape.cycle[n % shape.cycle.len()])).collect();
+    let (early, late) = if shape.owing { (count / 2, count - count / 2) } else { (count, 0) };
+    let away = |fault: Fault| {
+        if matches!(fault, Fault::Brokers(_)) && options.away > 0 { Fault::Brokers(options.away) } else { fault }
+    };
+    let cycle: Vec<Fault> = shape.cycle.iter().copied().map(away).collect();
+    let faults = spread(events, early, &cycle, &mut dice);
+    let owing = shape.owing.then(|| spread(1_000, late, &cycle, &mut dice));
     let guarantee = match options.guarantee.as_deref() {
         Some(EOS) => EOS,
         Some(ALO) => ALO,
@@ -187,7 +216,15 @@ fn plan(shape: &Shape, options: &Options) -> Plan {
         brokers: shape.brokers,
         window: (events / 10).clamp(1_500, 20_000),
         faults,
+        owing,
         orderly: shape.orderly,
         may_end: shape.may_end,
     }
+}
+
+/// That many faults between a twentieth and nineteen twentieths of all, one in each of as many equal parts.
+fn spread(all: usize, count: usize, cycle: &[Fault], dice: &mut Dice) -> Vec<(usize, Fault)> {
+    let part = all * 9 / 10 / count.max(1);
+    let mut at = |n: usize| all / 20 + n * part + usize::try_from(dice.below(part as u64)).unwrap();
+    (0..count).map(|n| (at(n), cycle[n % cycle.len()])).collect()
 }

@@ -4,7 +4,6 @@ use std::{
     collections::BTreeMap,
     env,
     fs::{self, File},
-    os::unix::process::ExitStatusExt as _,
     path::PathBuf,
     process::{self, Child, Command, Stdio},
     sync::atomic::{AtomicBool, Ordering::Relaxed},
@@ -13,6 +12,7 @@ use std::{
 };
 
 use crate::{
+    aim::Aim,
     check::{check, table},
     events::{Dice, PRIVATE, THREAT},
     history::{Call, Commit, Expect, History},
@@ -27,29 +27,33 @@ pub(crate) static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 /// Longest time without an event leaving, outside of an outage.
 const STALL: Duration = Duration::from_secs(120);
 
-enum Later {
+pub(crate) enum Later {
     Start(usize),
     Thaw(usize),
     Broker(usize, Vec<String>, PathBuf),
 }
 
-struct Run<'a> {
-    plan: &'a Plan,
-    place: &'a Place,
-    topics: &'a Topics,
-    setup: Setup,
-    providers: &'a Providers,
-    brokers: Option<PathBuf>,
-    restarted: Vec<Child>,
-    replicas: BTreeMap<usize, Process>,
-    frozen: Vec<usize>,
-    later: Vec<(Instant, Later)>,
-    dice: Dice,
-    start: Instant,
-    next_replica: usize,
-    next_broker: usize,
-    history: History,
-    memory: Memory,
+pub(crate) struct Run<'a> {
+    pub(crate) plan: &'a Plan,
+    pub(crate) place: &'a Place,
+    pub(crate) topics: &'a Topics,
+    pub(crate) setup: Setup,
+    pub(crate) providers: &'a Providers,
+    pub(crate) brokers: Option<PathBuf>,
+    pub(crate) restarted: Vec<Child>,
+    pub(crate) replicas: BTreeMap<usize, Process>,
+    pub(crate) frozen: Vec<usize>,
+    pub(crate) later: Vec<(Instant, Later)>,
+    pub(crate) dice: Dice,
+    pub(crate) start: Instant,
+    pub(crate) next_replica: usize,
+    pub(crate) next_broker: usize,
+    /// Aims kills at commits; opened when the first one is to be.
+    pub(crate) aim: Option<Aim>,
+    /// All providers are down.
+    pub(crate) down: bool,
+    pub(crate) history: History,
+    pub(crate) memory: Memory,
 }
 
 /// Runs a scenario and prints its report; whether everything held.
@@ -62,7 +66,7 @@ pub(crate) fn run(plan: &Plan, options: &Options) -> bool {
         options.seed,
         plan.events,
         plan.replicas,
-        plan.faults.len(),
+        plan.faults.len() + plan.owing.as_ref().map_or(0, |late| late.len() + 1),
         plan.guarantee,
         options.protocol
     );
@@ -84,6 +88,7 @@ pub(crate) fn run(plan: &Plan, options: &Options) -> bool {
         guarantee: plan.guarantee.to_owned(),
         protocol: options.protocol.clone(),
         quota: options.quota,
+        patience: if plan.owing.is_some() { 300 } else { 10 },
     };
     let mut run = Run {
         plan,
@@ -100,6 +105,8 @@ pub(crate) fn run(plan: &Plan, options: &Options) -> bool {
         start: Instant::now(),
         next_replica: 0,
         next_broker: 0,
+        aim: None,
+        down: false,
         history: History::default(),
         memory: Memory::default(),
     };
@@ -108,8 +115,6 @@ pub(crate) fn run(plan: &Plan, options: &Options) -> bool {
         let expect = Expect {
             once: committed,
             no_repeats: plan.orderly && plan.brokers == 0,
-            // What a killed replica owed is not yet kept anywhere; the report counts it.
-            late: plan.orderly,
             calls_a_minute: usize::try_from(options.quota).unwrap(),
             resident: 1 << 30,
             private: PRIVATE.map(str::to_owned).to_vec(),
@@ -140,11 +145,11 @@ pub(crate) fn run(plan: &Plan, options: &Options) -> bool {
 }
 
 impl Run<'_> {
-    fn ms(&self) -> u64 {
+    pub(crate) fn ms(&self) -> u64 {
         u64::try_from(self.start.elapsed().as_millis()).unwrap()
     }
 
-    fn add(&mut self) {
+    pub(crate) fn add(&mut self) {
         self.next_replica += 1;
         self.setup.write(self.place, self.next_replica, self.providers);
         self.launch(self.next_replica);
@@ -156,10 +161,23 @@ impl Run<'_> {
     }
 
     fn go(&mut self) {
+        if self.plan.owing.is_some() {
+            self.providers.fail("hang");
+        }
         for _ in 0..self.plan.replicas {
             self.add();
         }
         let (watch, feeder) = (Watch::start(self.topics, self.start), Feeder::new(self.topics));
+        self.feed(&watch, &feeder);
+        if let Some(faults) = &self.plan.owing {
+            feeder.flush();
+            self.pay(&watch, faults.clone());
+        }
+        self.drain(watch, &feeder);
+    }
+
+    /// Sends the events, and lets things go wrong meanwhile.
+    fn feed(&mut self, watch: &Watch, feeder: &Feeder) {
         let mut faults = self.plan.faults.clone().into_iter().peekable();
         let (mut moved, mut count, mut sampled) = (Instant::now(), 0, Instant::now());
         while count < self.plan.events {
@@ -179,7 +197,7 @@ impl Run<'_> {
                 feeder.send(self.history.sent.len() - 1);
             }
             while let Some((_, fault)) = faults.next_if(|(at, _)| *at <= count) {
-                self.strike(fault, &watch);
+                self.strike(fault, watch);
             }
             self.tend();
             if sampled.elapsed() > Duration::from_millis(500) {
@@ -188,92 +206,32 @@ impl Run<'_> {
             }
             thread::sleep(Duration::from_millis(5));
         }
-        self.drain(watch, &feeder);
     }
 
-    /// A running replica, by chance.
-    fn victim(&mut self) -> Option<usize> {
-        let running: Vec<usize> = self.replicas.keys().copied().filter(|n| !self.frozen.contains(n)).collect();
-        let place = usize::try_from(self.dice.below(running.len() as u64)).unwrap();
-        running.get(place).copied()
-    }
-
-    fn strike(&mut self, fault: Fault, watch: &Watch) {
-        if let Fault::Brokers(seconds) = fault {
-            self.history.faults.push((self.ms(), format!("{fault:?}")));
-            return self.strike_broker(seconds);
-        }
-        if fault == Fault::Join {
-            self.history.faults.push((self.ms(), format!("{fault:?}")));
-            return self.add();
-        }
-        if fault == Fault::Providers {
-            self.history.faults.push((self.ms(), format!("{fault:?}")));
-            return self.providers.fail("unavailable");
-        }
+    /// Everything is killed and the providers answer again: what is owed is paid, and things go wrong meanwhile.
+    fn pay(&mut self, watch: &Watch, faults: Vec<(usize, Fault)>) {
         self.providers.fail("");
-        let Some(victim) = self.victim() else { return };
-        if fault == Fault::KillAtCommit {
-            let commits = || watch.commits.lock().unwrap().last().map(|commit: &Commit| commit.committed.clone());
-            let (before, start) = (commits(), Instant::now());
-            while commits() == before && start.elapsed() < Duration::from_secs(1) {
-                thread::sleep(Duration::from_millis(1));
+        self.strike(Fault::Everything, watch);
+        let mut faults = faults.into_iter().peekable();
+        let (mut moved, mut paid) = (Instant::now(), 0);
+        loop {
+            assert!(!INTERRUPTED.load(Relaxed), "interrupted; seed and scenario are above");
+            let (owed, now) = watch.owed();
+            if now > paid {
+                (moved, paid) = (Instant::now(), now);
             }
-            // The next commit is due an interval after this one.
-            thread::sleep(Duration::from_millis(150 + self.dice.below(100)));
-        }
-        self.history.faults.push((self.ms(), format!("{fault:?} replica-{victim}")));
-        let soon = Instant::now() + Duration::from_millis(self.dice.below(1_500));
-        match fault {
-            Fault::Kill | Fault::KillAtCommit => {
-                drop(self.replicas.remove(&victim));
-                self.later.push((soon, Later::Start(victim)));
+            while let Some((_, fault)) = faults.next_if(|(share, _)| owed * share <= now * 1_000) {
+                self.strike(fault, watch);
             }
-            Fault::Terminate => {
-                self.terminate(victim);
-                self.later.push((soon, Later::Start(victim)));
+            self.tend();
+            if paid >= owed && faults.peek().is_none() {
+                return;
             }
-            Fault::Leave => self.terminate(victim),
-            Fault::Freeze => {
-                self.replicas[&victim].signal("STOP");
-                self.frozen.push(victim);
-                self.later.push((Instant::now() + Duration::from_secs(5), Later::Thaw(victim)));
+            if moved.elapsed() > STALL {
+                return self.history.trouble.push(format!("no late record for {STALL:?}; {paid} of {owed} had come"));
             }
-            Fault::Join | Fault::Providers | Fault::Brokers(_) => {}
+            thread::sleep(Duration::from_millis(5));
         }
-    }
-
-    fn terminate(&mut self, replica: usize) {
-        let Some(mut process) = self.replicas.remove(&replica) else { return };
-        self.memory.sample(&format!("replica-{replica}"), &process);
-        let new = process.is_new();
-        process.signal("TERM");
-        match process.wait(Duration::from_secs(45)) {
-            Some(status) if status.success() || (new && status.signal() == Some(15)) => {}
-            ended => self.history.trouble.push(format!("replica-{replica} after SIGTERM: {ended:?}")),
-        }
-    }
-
-    /// Kills the next broker; it starts again with the command line that it had.
-    fn strike_broker(&mut self, seconds: u64) {
-        let Some(dir) = self.brokers.clone() else { return };
-        let node = self.next_broker % self.plan.brokers + 1;
-        self.next_broker += 1;
-        let file = dir.join(format!("node-{node}/pid"));
-        let pid = fs::read_to_string(&file).unwrap().trim().to_owned();
-        let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        let line: Vec<String> = line
-            .split(|byte| *byte == 0)
-            .filter(|a| !a.is_empty())
-            .map(|a| String::from_utf8_lossy(a).into())
-            .collect();
-        let ours = format!("-Dsidelight.local.kafka={}", dir.display());
-        if !line.contains(&ours) {
-            return self.history.trouble.push(format!("broker {node} is not there"));
-        }
-        Command::new("kill").args(["-KILL", &pid]).status().unwrap();
-        let back = Instant::now() + Duration::from_secs(seconds);
-        self.later.push((back, Later::Broker(node, line, dir.join(format!("node-{node}")))));
     }
 
     /// Does what is due, and starts replicas that ended by themselves.
@@ -331,7 +289,9 @@ impl Run<'_> {
         }
         let late = || watch.seen.lock().unwrap().late.len();
         let (start, mut last, mut quiet) = (Instant::now(), late(), Instant::now());
-        while quiet.elapsed() < Duration::from_secs(2) && start.elapsed() < Duration::from_secs(60) {
+        // What a killed replica was about to ask another one asks when its claim is over.
+        let all_paid = || watch.owed().0 <= watch.owed().1;
+        while (quiet.elapsed() < Duration::from_secs(2) || !all_paid()) && start.elapsed() < Duration::from_secs(90) {
             thread::sleep(Duration::from_millis(50));
             if late() > last {
                 (last, quiet) = (late(), Instant::now());

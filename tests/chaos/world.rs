@@ -61,6 +61,11 @@ impl Process {
         Self { child, mark, since: Instant::now() }
     }
 
+    /// Its number.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends a signal by its name.
     pub(crate) fn signal(&self, name: &str) {
         let sent = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status().unwrap();
@@ -163,12 +168,14 @@ pub(crate) struct Setup {
     pub(crate) guarantee: String,
     pub(crate) protocol: String,
     pub(crate) quota: u64,
+    /// How long a provider is given for an answer, seconds.
+    pub(crate) patience: u64,
 }
 
 impl Setup {
     /// Writes the configuration of a replica.
     pub(crate) fn write(&self, place: &Place, replica: usize, providers: &Providers) -> PathBuf {
-        let Self { brokers, name, guarantee, protocol, quota, .. } = self;
+        let Self { brokers, name, guarantee, protocol, quota, patience, .. } = self;
         let session = if protocol == "consumer" {
             "\"group.protocol\" = \"consumer\""
         } else {
@@ -186,7 +193,7 @@ impl Setup {
         for provider in ["virustotal", "abuseipdb"] {
             text += &format!(
                 "[providers.{provider}]\napi_key = {{ file = {key:?} }}\nbase_url = \"http://{}/{provider}\"\n\
-                 quota = \"{quota}/min\"\nmax_in_flight = 64\n",
+                 quota = \"{quota}/min\"\nmax_in_flight = 64\ntimeout = \"{patience}s\"\n",
                 providers.address
             );
         }
