@@ -112,10 +112,11 @@ impl Account {
         }
     }
 
-    /// Counts units as spent until no more than `remaining` are left.
-    pub(super) fn lower(&mut self, remaining: u64, now: Now) {
-        let excess = self.window.limit.saturating_sub(self.used()).saturating_sub(remaining);
-        if excess > 0 {
+    /// Where more than `remaining` are left, counts units as spent until that is so no more, and `in_flight` further ones.
+    pub(super) fn lower(&mut self, remaining: u64, in_flight: u64, now: Now) {
+        let left = self.window.limit.saturating_sub(self.used());
+        if left > remaining {
+            let excess = left - remaining.saturating_sub(in_flight);
             match &mut self.book {
                 Book::Sliding(sliding) => sliding.book(excess, now.monotonic),
                 Book::Calendar(calendar) => calendar.book(excess),
@@ -156,7 +157,7 @@ impl Account {
             Book::Calendar(calendar) => Some(calendar.end()),
         };
         let Window { limit, span } = self.window;
-        WindowAccount { span, limit, used: self.used(), reserved: self.reserved, resets_at }
+        WindowAccount { span, limit, used: self.used(), leased: 0, reserved: self.reserved, resets_at }
     }
 
     const fn used(&self) -> u64 {

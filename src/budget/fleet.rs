@@ -168,6 +168,7 @@ impl FleetAccount {
             span: window.span,
             limit: window.limit,
             used: 0,
+            leased: 0,
             reserved: 0,
             resets_at: None,
         };

@@ -59,8 +59,10 @@ pub struct WindowAccount {
     pub span: Span,
     /// Units allowed.
     pub limit: u64,
-    /// Units spent.
+    /// Units spent, those of calls that are leased and not over included.
     pub used: u64,
+    /// Of these, units that are leased in the fleet's ledger and not over.
+    pub leased: u64,
     /// Units kept for urgent work.
     pub reserved: u64,
     /// When a calendar window ends, milliseconds since the epoch; `None` for the sliding ones.
@@ -158,13 +160,14 @@ impl Budget {
         }
     }
 
-    /// The provider says that `remaining` units are left of its window of this span: others may share the key. Lowers what
-    /// is left, never raises it. Without effect where the quota has no such window.
-    pub fn correct(&self, span: Span, remaining: u64) {
+    /// The provider says that `remaining` units are left of its window of this span. Where the account has more, others share the key: then no more are left
+    /// than that, less `in_flight` units of calls that the provider may not have counted yet. Never raises what is left; without effect where the quota has no
+    /// such window.
+    pub fn correct(&self, span: Span, remaining: u64, in_flight: u64) {
         match &self.kept {
             Kept::Here { clock, accounts } => with(clock, accounts, |accounts, now| {
                 for account in accounts.iter_mut().filter(|account| account.span() == span) {
-                    account.lower(remaining, now);
+                    account.lower(remaining, in_flight, now);
                 }
             }),
             Kept::InLedger(account) => account.correct(span, remaining),

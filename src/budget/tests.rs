@@ -138,17 +138,32 @@ fn calendar_windows_follow_the_wall_clock() {
 fn what_the_provider_says_only_lowers() {
     let (clock, budget) = budget("10/min, 100/day", Pace::Asap, 0.0);
     ordinary(&budget).unwrap();
-    budget.correct(Span::Day, 1_000);
-    budget.correct(Span::Month, 0);
-    budget.correct(Span::Minute, 2);
-    let row = |span, limit, used, resets_at| WindowAccount { span, limit, used, reserved: 0, resets_at };
+    budget.correct(Span::Day, 1_000, 0);
+    budget.correct(Span::Month, 0, 0);
+    budget.correct(Span::Minute, 2, 0);
+    let row = |span, limit, used, resets_at| WindowAccount { span, limit, used, leased: 0, reserved: 0, resets_at };
     let midnight = Some(START + 14 * 3_600_000);
     assert_eq!(budget.snapshot(), [row(Span::Minute, 10, 8, None), row(Span::Day, 100, 1, midnight)]);
     assert_eq!(drain(&budget, Urgency::Ordinary).0, 2);
     clock.advance(MS(60_600));
-    budget.correct(Span::Day, 0);
+    budget.correct(Span::Day, 0, 0);
     assert_eq!(drain(&budget, Urgency::Ordinary).0, 0);
     assert_eq!(budget.exhausted_until(Urgency::Ordinary), Some(MS(14 * 3_600_000)));
+}
+
+#[test]
+fn calls_that_the_provider_has_not_counted_come_off_what_it_says_where_others_share_the_key() {
+    let (_, budget) = budget("100/day", Pace::Asap, 0.0);
+    let used = || budget.snapshot().first().map(|window| window.used);
+    for _ in 0..10 {
+        ordinary(&budget).unwrap();
+    }
+    budget.correct(Span::Day, 90, 4);
+    assert_eq!(used(), Some(10), "no sign of others");
+    budget.correct(Span::Day, 50, 4);
+    assert_eq!(used(), Some(54));
+    budget.correct(Span::Day, 2, 4);
+    assert_eq!(used(), Some(100));
 }
 
 #[test]

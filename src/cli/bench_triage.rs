@@ -12,6 +12,7 @@ use crate::{
 /// The day of `bench --triage`.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "With --triage")]
+#[group(id = "triage_args")]
 pub(super) struct Args {
     /// The usual day: flood (the default), calm (no flood), busy (no flood, ten times the ordinary indicators).
     #[arg(long, value_name = "DAY", value_parser = ["flood", "calm", "busy"], default_value = "flood")]

@@ -152,3 +152,15 @@ fn load_and_log(path: &Path) -> Result<Config, Failure> {
     telemetry::init(config.log);
     Ok(config)
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_arguments_of_all_commands_are_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -7,6 +7,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{debug, error, info, warn};
 
 use crate::{
+    budget::purse::Reading,
     enrich::{Shared, board::Finished, desk::Idle},
     model::{FailReason, Indicator, ProviderId, Verdict, VerdictKind},
     provider::LookupError,
@@ -88,7 +89,9 @@ async fn call(shared: &Shared, provider: usize, indicators: &[Indicator]) {
     let details: Vec<String> = results.iter().map(detail).collect();
     let (finished, effects) = {
         let mut board = shared.board.lock();
-        let finished = board.finish(provider, indicators, results, length, now, shared.clock.wall_ms());
+        let wall_ms = shared.clock.wall_ms();
+        let finished = board.finish(provider, indicators, results, length, now, wall_ms);
+        board.hear(provider, &client.feedback(), length, Reading { monotonic: now, wall_ms });
         (finished, board.take_effects())
     };
     shared.apply(effects);

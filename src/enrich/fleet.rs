@@ -100,6 +100,11 @@ impl LeaseDesk {
         Self { purse, under_way: HashMap::default(), pause: None }
     }
 
+    /// Calls that may be started.
+    pub(super) fn tickets(&self) -> usize {
+        self.purse.tickets()
+    }
+
     /// Whether a request has been waiting for an answer for so long that the ledger must be out of reach.
     pub(super) fn is_unanswered(&self, now: Duration) -> bool {
         self.purse.waits_since().is_some_and(|since| now.saturating_sub(since) > OUT_OF_REACH)
@@ -271,15 +276,21 @@ impl Board {
         }
     }
 
-    /// Everything that a desk holds goes back.
-    fn give_back(&mut self, provider: usize, now: Reading) {
+    /// What is over is returned now.
+    pub(super) fn return_all(&mut self, provider: usize, now: Reading) {
         let (Some(desk), Some(member)) = (self.desks.get_mut(provider), &mut self.member) else { return };
         let Some(lease) = &mut desk.lease else { return };
-        let items = lease.purse.give_back(now);
         while let Some(record) = lease.purse.next_return(now, true) {
             let bytes = member.encode(&record);
             self.effects.records.push(bytes);
         }
+    }
+
+    /// Everything that a desk holds goes back.
+    pub(super) fn give_back(&mut self, provider: usize, now: Reading) {
+        let Some(lease) = self.desks.get_mut(provider).and_then(|desk| desk.lease.as_mut()) else { return };
+        let items = lease.purse.give_back(now);
+        self.return_all(provider, now);
         for indicator in items {
             self.release(provider, &indicator, now.monotonic, now);
         }

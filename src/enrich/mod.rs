@@ -27,6 +27,7 @@ mod fleet;
 #[cfg(test)]
 mod fleet_tests;
 mod flight;
+mod heard;
 mod known;
 mod pool;
 #[cfg(test)]

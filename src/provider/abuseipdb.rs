@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, de::IgnoredAny};
 
 use crate::{
+    budget::Span,
     model::{Evidence, Fact, FailReason, Indicator, IndicatorKind, ProviderId, SharedClock, VerdictKind},
     provider::{
         BuildError, Config, KeyUse, LookupError, Provider, Spec,
@@ -31,7 +32,8 @@ pub(crate) const SPEC: Spec = Spec {
     key: KeyUse::Required,
     kinds: &[IndicatorKind::Ipv4, IndicatorKind::Ipv6],
     routed: &[IndicatorKind::Ipv4, IndicatorKind::Ipv6],
-    wire: Wire::json(Auth::Header("key")),
+    // "Daily rate limit … for this endpoint", says its 429.
+    wire: Wire { counts: Some(Span::Day), ..Wire::json(Auth::Header("key")) },
     build,
 };
 

@@ -11,7 +11,6 @@
 use std::{borrow::Cow, error::Error as _, fmt, sync::Arc, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use parking_lot::Mutex;
 use reqwest::{
     Response, StatusCode, Url,
     header::{
@@ -26,6 +25,7 @@ use crate::{
     provider::{
         BuildError, Config, Feedback, LookupError, Spec,
         depth::{MAX_DEPTH, is_deeper},
+        feedback::{self, Said},
         gzip::{GunzipError, gunzip},
         reach::SystemNames,
         registry::KeyUse,
@@ -64,7 +64,7 @@ pub(crate) struct Client {
     credential: Credential,
     timeout: Duration,
     clock: SharedClock,
-    feedback: Mutex<Option<Feedback>>,
+    said: Said,
 }
 
 /// The key in the form in which it is sent.
@@ -96,7 +96,7 @@ impl Client {
             credential,
             timeout: config.timeout,
             clock,
-            feedback: Mutex::new(None),
+            said: Said::default(),
         })
     }
 
@@ -129,9 +129,9 @@ impl Client {
         &self.base
     }
 
-    /// What the last answer's headers said on the quota.
-    pub(crate) fn feedback(&self) -> Option<Feedback> {
-        *self.feedback.lock()
+    /// What headers of answers said on the quota since the last look.
+    pub(crate) fn feedback(&self) -> Vec<Feedback> {
+        self.said.take()
     }
 
     /// Wall time, milliseconds since the epoch.
@@ -183,7 +183,10 @@ impl Client {
                 return Err(LookupError::failed(FailReason::Timeout, format!("no first byte within {first_byte:?}")));
             }
         };
-        self.note_feedback(&response);
+        let header = |name: &str| response.headers().get(name)?.to_str().ok();
+        if let Some(said) = feedback::of_headers(header, self.wire.counts, self.clock.wall_ms()) {
+            self.said.note(said);
+        }
         let status = response.status();
         match status {
             StatusCode::OK if response.headers().contains_key(CUT_SHORT) => Err(LookupError::failed(
@@ -218,16 +221,6 @@ impl Client {
         }
         let name = body.as_deref().and_then(error_name).map_or_else(String::new, |name| format!(", {name}"));
         LookupError::failed(reason, format!("status {status}{name}"))
-    }
-
-    fn note_feedback(&self, response: &Response) {
-        let number = |name| {
-            response.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok()?.trim().parse().ok())
-        };
-        if let Some(remaining) = number("x-ratelimit-remaining") {
-            let observed_at = self.clock.monotonic();
-            *self.feedback.lock() = Some(Feedback { remaining, limit: number("x-ratelimit-limit"), observed_at });
-        }
     }
 }
 

@@ -22,6 +22,7 @@ mod breaker;
 mod circl_pdns;
 mod config;
 mod depth;
+mod feedback;
 mod greynoise;
 mod gzip;
 mod hashlookup;
@@ -53,6 +54,7 @@ pub use abuseipdb::ID as ABUSEIPDB;
 pub use breaker::{Breaker, BreakerState, Chance, Effect, Open};
 pub use circl_pdns::ID as CIRCL_PDNS;
 pub use config::Config;
+pub use feedback::Feedback;
 pub use greynoise::ID as GREYNOISE;
 pub use hashlookup::ID as HASHLOOKUP;
 pub use http::{MAX_BODY, MAX_DECODED};
@@ -99,18 +101,6 @@ impl LookupError {
     pub(crate) fn failed(reason: FailReason, detail: impl Into<String>) -> Self {
         Self::Failed { reason, detail: detail.into() }
     }
-}
-
-/// What the service's own headers said last on its quota. Other tools may share the key, so this can be less than our
-/// own account says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Feedback {
-    /// Units left in the window that the service counts.
-    pub remaining: u64,
-    /// The limit of that window, where the service names it.
-    pub limit: Option<u64>,
-    /// When it said so: monotonic time of the clock.
-    pub observed_at: Duration,
 }
 
 /// A future that a trait object can return.
@@ -162,8 +152,8 @@ pub trait Provider: Send + Sync + 'static {
         1
     }
 
-    /// The service's own account, where it has sent one.
-    fn feedback(&self) -> Option<Feedback> {
-        None
+    /// What the service's answers said of its own account since the last look.
+    fn feedback(&self) -> Vec<Feedback> {
+        Vec::new()
     }
 }

@@ -46,11 +46,10 @@ pub(super) async fn by_lookup<P: Provider + ?Sized>(provider: &P) -> Result<Vec<
     if let Some((kind, value)) = HARMLESS.into_iter().find(|(kind, _)| provider.supports(*kind)) {
         provider.lookup(&Indicator::new(kind, value)).await?;
     }
-    let told = provider.feedback();
     let limit = |told: crate::provider::Feedback| Limit {
-        name: "calls".to_owned(),
+        name: told.span.map_or("calls", crate::budget::Span::as_str).to_owned(),
         left: Some(told.remaining),
         limit: told.limit,
     };
-    Ok(told.map(limit).into_iter().collect())
+    Ok(provider.feedback().into_iter().map(limit).collect())
 }

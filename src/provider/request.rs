@@ -3,6 +3,7 @@
 use std::{borrow::Cow, net::IpAddr};
 
 use crate::{
+    budget::Span,
     model::{Indicator, IndicatorKind},
     provider::LookupError,
 };
@@ -41,12 +42,14 @@ pub(crate) struct Wire {
     pub(crate) judge: Judge,
     /// Hosts of a service that is no more: whatever keeps a connection to them from being made is its end.
     pub(crate) retired: &'static [&'static str],
+    /// The window that rate headers are of, where they do not name it themselves.
+    pub(crate) counts: Option<Span>,
 }
 
 impl Wire {
     /// JSON, and errors by their status.
     pub(crate) const fn json(auth: Auth) -> Self {
-        Self { auth, content: Content::Json, judge: |_, _| None, retired: &[] }
+        Self { auth, content: Content::Json, judge: |_, _| None, retired: &[], counts: None }
     }
 }
 

@@ -61,7 +61,7 @@ impl Provider for Service {
         })
     }
 
-    fn feedback(&self) -> Option<Feedback> {
+    fn feedback(&self) -> Vec<Feedback> {
         self.client.feedback()
     }
 }
@@ -137,7 +137,7 @@ impl Provider for BatchService {
         })
     }
 
-    fn feedback(&self) -> Option<Feedback> {
+    fn feedback(&self) -> Vec<Feedback> {
         self.client.feedback()
     }
 }

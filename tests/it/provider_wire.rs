@@ -1,9 +1,8 @@
 //! What goes over the wire, and what is refused before anything does.
 
-use std::time::Duration;
-
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use sidelight::{
+    budget::Span,
     model::{FailReason, Indicator, IndicatorKind, ProviderId, VerdictKind},
     provider::{
         self, ABUSEIPDB, BuildError, CIRCL_PDNS, Feedback, GREYNOISE, HASHLOOKUP, INTERNETDB, KNOWN, KeyUse,
@@ -365,10 +364,10 @@ async fn rate_headers_are_fed_back() {
     )
     .await;
     let provider = build(ABUSEIPDB, config(&server.base_url()));
-    assert_eq!(provider.feedback(), None);
+    assert_eq!(provider.feedback(), []);
     provider.lookup(&Indicator::new(IndicatorKind::Ipv4, "198.51.100.7")).await.unwrap_err();
-    let expected = Feedback { remaining: 987, limit: Some(1000), observed_at: Duration::ZERO };
-    assert_eq!(provider.feedback(), Some(expected));
+    let expected = Feedback { span: Some(Span::Day), remaining: 987, limit: Some(1000), resets_in: None };
+    assert_eq!(provider.feedback(), [expected]);
 }
 
 #[test]

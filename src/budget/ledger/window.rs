@@ -217,17 +217,21 @@ impl LedgerWindow {
         }
     }
 
-    /// No more than `remaining` units are left. `open` are those of leases that are not over.
+    /// The provider says that no more than `remaining` units are left; where that is news, the `open` ones of leases that are not over come off it: it may not
+    /// have counted them yet.
     pub(super) fn lower(&mut self, remaining: u64, open: u64, now: i64) {
         let limit = self.window.limit;
         match &mut self.count {
             Count::Sliding(sliding) => {
                 let left = limit.saturating_sub(sliding.used().saturating_add(open));
                 if left > remaining {
-                    sliding.book(left - remaining, at(now));
+                    sliding.book(left - remaining.saturating_sub(open), at(now));
                 }
             }
-            Count::Calendar(periods) => periods.lower(limit, remaining, now),
+            Count::Calendar(periods) if limit.saturating_sub(periods.used(now)) > remaining => {
+                periods.lower(limit, remaining.saturating_sub(open), now);
+            }
+            Count::Calendar(_) => {}
         }
     }
 
@@ -237,7 +241,8 @@ impl LedgerWindow {
             Count::Sliding(sliding) => (sliding.used().saturating_add(open), None),
             Count::Calendar(periods) => (periods.used(now), Some(periods.bounds(now).1)),
         };
-        WindowAccount { span: self.window.span, limit: self.window.limit, used, reserved: self.reserved, resets_at }
+        let Window { span, limit } = self.window;
+        WindowAccount { span, limit, used, leased: open, reserved: self.reserved, resets_at }
     }
 
     pub(super) fn write(&self, out: &mut Writer) {

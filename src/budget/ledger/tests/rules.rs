@@ -175,6 +175,19 @@ fn a_correction_lowers_and_never_raises() {
 }
 
 #[test]
+fn what_is_leased_comes_off_what_the_provider_says_where_others_share_the_key() {
+    let mut log = Log::new("100/min, 500/day", Pace::Asap, 0);
+    log.ask(START, 1, &claims(0..10));
+    let correct = |span, remaining| Record::Correct { provider: P.into(), span, remaining };
+    log.write(START + 1, 1, correct(Span::Day, 490));
+    log.write(START + 1, 1, correct(Span::Minute, 90));
+    assert_eq!(log.ask(START + 2, 1, &claims(10..200)).1.calls, 90, "no sign of others");
+    log.write(START + 3, 1, correct(Span::Day, 120));
+    let used = |log: &Log| log.ledger.windows(P, START + 3).iter().map(|window| window.used).collect::<Vec<_>>();
+    assert_eq!(used(&log), [100, 480], "of 120 a hundred are leased");
+}
+
+#[test]
 fn a_day_is_spent_evenly_after_its_burst() {
     let mut log = Log::new("500/day", Pace::Even, 0);
     let (lease, granted) = log.ask(START, 1, &claims(0..400));

@@ -1,0 +1,76 @@
+//! Other tools share a key: what the service says of its own account corrects ours.
+
+use sidelight::{
+    model::{Indicator, IndicatorKind},
+    provider::ABUSEIPDB,
+    simulator::{ServiceConfig, SimulatorConfig},
+};
+
+use crate::{
+    provider_support::{build, config},
+    support::{
+        e2e::{Stage, beside_others, json_lines, run_with},
+        e2e_events::{address, connection},
+    },
+};
+
+const LIMIT: usize = 60;
+
+/// A stage with AbuseIPDB alone, of whose quota another tool has spent `spent` calls.
+fn shared(stem: &str, spent: usize) -> Stage {
+    let service = ServiceConfig { quota: Some(format!("{LIMIT}/day").parse().unwrap()), ..ServiceConfig::default() };
+    let simulator = SimulatorConfig { services: vec![(ABUSEIPDB, service)], ..SimulatorConfig::default() };
+    let mut stage = Stage::without_input(stem, "127.0.0.1:9", simulator);
+    stage
+        .unset("providers.virustotal")
+        .set("providers.abuseipdb.quota", &format!("\"{LIMIT}/day\""))
+        .set("providers.abuseipdb.pace", "\"asap\"")
+        .set("enrich.reserve", "0.0")
+        .set("delivery.deadline", "\"4s\"");
+    let other = build(ABUSEIPDB, config(&stage.providers.simulator().base_url(ABUSEIPDB)));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    for n in 0..spent {
+        let indicator = Indicator::new(IndicatorKind::Ipv4, address(90, n));
+        runtime.block_on(other.lookup(&indicator)).unwrap();
+    }
+    stage
+}
+
+/// Annotates events with forty new addresses; how many got an answer, and how many say that the quota is used up.
+fn annotate(stage: &Stage) -> (usize, usize) {
+    let events: String = (0..40).map(|n| connection(&format!("evt-{n}"), &address(91, n)) + "\n").collect();
+    let ended = run_with(&mut stage.command("annotate"), events.as_bytes());
+    let out = String::from_utf8_lossy(&ended.stdout).into_owned();
+    let outcomes: Vec<String> = json_lines(&out)
+        .iter()
+        .flat_map(|event| event["sidelight"]["indicators"].as_array().cloned().unwrap_or_default())
+        .filter_map(|indicator| indicator["sources"].as_array().cloned())
+        .flatten()
+        .map(|source| format!("{}/{}", source["outcome"], source["reason"]).replace('"', ""))
+        .collect();
+    assert_eq!(outcomes.len(), 40, "{out}{}", String::from_utf8_lossy(&ended.stderr));
+    let of = |expected: &str| outcomes.iter().filter(|outcome| *outcome == expected).count();
+    (40 - of("throttled/quota"), of("throttled/quota"))
+}
+
+#[test]
+fn what_other_tools_spent_is_seen_with_the_first_answer_and_nothing_is_refused() {
+    let _turn = beside_others();
+    for (store, slots, spent) in [("kafka", 8, 45), ("local", 8, 45), ("kafka", 1, 59), ("local", 1, 59)] {
+        let mut stage = shared("e2e-shared-key", spent);
+        let path = stage.directory.write("place", b"").with_file_name("state/state.redb");
+        // A command that reaches no broker has its own account where the store is Kafka.
+        stage
+            .set("state.store", &format!("{store:?}"))
+            .set("state.path", &format!("{path:?}"))
+            .set("providers.abuseipdb.max_in_flight", &slots.to_string());
+        let (answered, throttled) = annotate(&stage);
+        let stats = stage.providers.simulator().stats();
+        let calls = stats.providers["abuseipdb"].calls as usize;
+        let case = format!("{store}, {slots} at a time, {spent} spent: {answered} answered, {throttled} throttled");
+        assert_eq!(stats.providers["abuseipdb"].over_quota, 0, "{case}");
+        assert_eq!((calls, throttled), (spent + answered, 40 - answered), "{case}");
+        // Calls that the service had counted and we did not know of are given up at most once.
+        assert!(answered + slots > LIMIT - spent && answered <= LIMIT - spent, "{case}");
+    }
+}
