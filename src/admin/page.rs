@@ -2,7 +2,7 @@
 
 use std::fmt::{Display, Write};
 
-use crate::admin::{ProviderReport, StatusReport};
+use crate::admin::{KeyReport, ProviderReport, StatusReport};
 
 const STYLE: &str = "\
 :root{color-scheme:light dark;--line:#8884;--soft:#8882;--ok:#2a8a4a;--bad:#c23b3b;--warn:#b7791f}\
@@ -126,6 +126,19 @@ fn tile(page: &mut String, name: &str, value: &str) -> std::fmt::Result {
     write!(page, "<div class=tile><b>{}</b><span>{}</span></div>", Escaped(value), Escaped(name))
 }
 
+/// What was heard of its key, or of each of its keys.
+fn keys(provider: &ProviderReport) -> String {
+    if provider.keys.is_empty() {
+        return provider.key.to_owned();
+    }
+    let one = |key: &KeyReport| {
+        let name = if key.name.is_empty() { "first" } else { &key.name };
+        let state = if key.state == "ok" { String::new() } else { format!(", {}", key.state) };
+        format!("{name}: {}{state}, {} calls", key.key, grouped(key.calls))
+    };
+    provider.keys.iter().map(one).collect::<Vec<_>>().join("; ")
+}
+
 fn provider_row(page: &mut String, provider: &ProviderReport) -> std::fmt::Result {
     let class = if provider.state == "ok" {
         "ok"
@@ -140,7 +153,7 @@ fn provider_row(page: &mut String, provider: &ProviderReport) -> std::fmt::Resul
         "<tr><td>{}<td class={class}>{}<td>{}<td class=n>{}<td class=n>{}<td class=n>{}<td>",
         Escaped(provider.provider),
         Escaped(&provider.state),
-        Escaped(provider.key),
+        Escaped(&keys(provider)),
         grouped(calls),
         provider.waiting,
         provider.in_flight

@@ -111,7 +111,7 @@ pub struct ProviderReport {
     pub provider: &'static str,
     /// `ok`, `paused`, `circuit open`, `off: …`, `quota used up`.
     pub state: String,
-    /// What the provider said last of the key: `accepted`, `refused`, `not tried`. Never the key.
+    /// What the provider said last of the (first) key: `accepted`, `refused`, `not tried`. Never the key.
     pub key: &'static str,
     /// Calls, by outcome.
     pub calls: BTreeMap<&'static str, u64>,
@@ -122,6 +122,26 @@ pub struct ProviderReport {
     /// Circuit breaker.
     pub circuit: &'static str,
     /// End of the pause that it asked for, RFC 3339.
+    pub paused_until: Option<String>,
+    /// Its account; that of all its keys together.
+    pub budget: Vec<WindowReport>,
+    /// Its keys, where it has several.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<KeyReport>,
+}
+
+/// One of several keys of a provider.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct KeyReport {
+    /// Its name in the configuration; that of the first is empty.
+    pub name: String,
+    /// As of a provider.
+    pub state: String,
+    /// What the provider said last of it: `accepted`, `refused`, `not tried`. Never the key.
+    pub key: &'static str,
+    /// Calls since the start of the process.
+    pub calls: u64,
+    /// End of the pause that the provider asked for, RFC 3339.
     pub paused_until: Option<String>,
     /// Its account.
     pub budget: Vec<WindowReport>,

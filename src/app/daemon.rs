@@ -138,7 +138,7 @@ impl App {
             group = config.kafka.group_id,
             input = config.kafka.topics.join(","),
             output = config.kafka.output_topic,
-            providers = config.providers.len(),
+            providers = config.providers.iter().filter(|(_, provider)| provider.key_name.is_none()).count(),
             "running"
         );
         let mut current = config.clone();

@@ -81,7 +81,7 @@ impl Engine {
             let (quota, pace, reserve) = (settings.quota.clone(), settings.pace, config.enrich.reserve);
             let budget = match &fleet {
                 None => Budget::new(quota, pace, reserve, Arc::clone(&clock)),
-                Some(fleet) => Budget::in_ledger(fleet.clone(), provider.id().as_str(), quota, pace, reserve),
+                Some(fleet) => Budget::in_ledger(fleet.clone(), &provider.account(), quota, pace, reserve),
             };
             let dice = Mutex::new(Dice::new(seed.wrapping_add(index as u64)));
             let breaker = Breaker::new(Arc::clone(&clock), Box::new(move || dice.lock().share()));

@@ -18,7 +18,7 @@ use crate::{
     app::Engine,
     config::{Config, ConfigErrors, Loaded},
     enrich::Enricher,
-    model::{ProviderId, SharedClock},
+    model::SharedClock,
     provider,
 };
 
@@ -83,7 +83,7 @@ impl Reload {
                 return false;
             }
         };
-        let reopened: Vec<&str> = enricher.reload(&clients).into_iter().map(ProviderId::as_str).collect();
+        let reopened = enricher.reload(&clients);
         info!(
             providers = clients.len(),
             reopened = reopened.join(","),
@@ -102,7 +102,8 @@ impl Reload {
 fn merge(current: &Config, new: &Config) -> Config {
     let mut merged = current.clone();
     for (id, settings) in &mut merged.providers {
-        if let Some((_, new)) = new.providers.iter().find(|(other, _)| other == id) {
+        let is_same = |other: &provider::Config| other.key_name == settings.key_name;
+        if let Some((_, new)) = new.providers.iter().find(|(other, config)| other == id && is_same(config)) {
             *settings = provider::Config {
                 api_key: new.api_key.clone(),
                 base_url: new.base_url.clone(),

@@ -12,13 +12,14 @@ use std::{
 use parking_lot::Mutex;
 
 use crate::{
-    admin::{PartitionReport, ProviderReport, StatusReport, StatusSource, WindowReport},
+    admin::{KeyReport, PartitionReport, ProviderReport, StatusReport, StatusSource, WindowReport},
     app::{Engine, Stop, memory},
+    budget::WindowAccount,
     cache::Cache,
     config::Config,
-    enrich::{Enricher, ProviderStatus},
+    enrich::{Enricher, KeyStatus, ProviderStatus},
     kafka::SourceStatus,
-    model::SharedClock,
+    model::{Reason, SharedClock},
     pipeline::{Gauge, Order},
     provider::BreakerState,
     telemetry::{Metrics, Moment},
@@ -154,34 +155,59 @@ impl Report {
 
     fn provider(&self, status: &ProviderStatus, calls: &BTreeMap<(&'static str, &'static str), u64>) -> ProviderReport {
         let name = status.provider.as_str();
-        let used_up = status.windows.iter().any(|window| window.used + window.reserved >= window.limit);
-        let state = match (status.closed, status.paused_until, status.circuit) {
-            (Some(reason), _, _) => format!("off: {}", reason.as_str()),
-            (None, Some(_), _) => "paused by the provider".to_owned(),
-            (None, None, BreakerState::Open) => "circuit open".to_owned(),
-            (None, None, BreakerState::HalfOpen) => "circuit half-open".to_owned(),
-            (None, None, BreakerState::Closed) if used_up && status.waiting > 0 => "quota used up".to_owned(),
-            (None, None, BreakerState::Closed) => "ok".to_owned(),
+        let now = state(status.closed, status.paused_until, status.circuit, &status.windows, status.waiting);
+        let several = status.keys.len() > 1;
+        let key_report = |key: &KeyStatus| KeyReport {
+            name: key.name.as_deref().unwrap_or_default().to_owned(),
+            state: state(key.closed, key.paused_until, key.circuit, &key.windows, status.waiting),
+            key: key.health.as_str(),
+            calls: key.calls,
+            paused_until: key.paused_until.and_then(rfc3339),
+            budget: windows(&key.windows),
         };
-        let windows = status.windows.iter().map(|window| WindowReport {
-            window: window.span.as_str(),
-            limit: window.limit,
-            used: window.used,
-            reserved: window.reserved,
-            resets_at: window.resets_at.and_then(rfc3339),
-        });
         ProviderReport {
             provider: name,
-            key: status.key.as_str(),
-            state,
+            state: now,
+            key: status.keys.first().map_or("", |key| key.health.as_str()),
             calls: calls.iter().filter(|((of, _), _)| *of == name).map(|((_, how), n)| (*how, *n)).collect(),
             in_flight: status.in_flight,
             waiting: status.waiting,
             circuit: status.circuit.as_str(),
             paused_until: status.paused_until.and_then(rfc3339),
-            budget: windows.collect(),
+            budget: windows(&status.windows),
+            keys: status.keys.iter().filter(|_| several).map(key_report).collect(),
         }
     }
+}
+
+/// The state of a provider or of one of its keys, in words.
+fn state(
+    closed: Option<Reason>,
+    paused_until: Option<i64>,
+    circuit: BreakerState,
+    windows: &[WindowAccount],
+    waiting: usize,
+) -> String {
+    let used_up = windows.iter().any(|window| window.used + window.reserved >= window.limit);
+    match (closed, paused_until, circuit) {
+        (Some(reason), _, _) => format!("off: {}", reason.as_str()),
+        (None, Some(_), _) => "paused by the provider".to_owned(),
+        (None, None, BreakerState::Open) => "circuit open".to_owned(),
+        (None, None, BreakerState::HalfOpen) => "circuit half-open".to_owned(),
+        (None, None, BreakerState::Closed) if used_up && waiting > 0 => "quota used up".to_owned(),
+        (None, None, BreakerState::Closed) => "ok".to_owned(),
+    }
+}
+
+fn windows(accounts: &[WindowAccount]) -> Vec<WindowReport> {
+    let report = |window: &WindowAccount| WindowReport {
+        window: window.span.as_str(),
+        limit: window.limit,
+        used: window.used,
+        reserved: window.reserved,
+        resets_at: window.resets_at.and_then(rfc3339),
+    };
+    accounts.iter().map(report).collect()
 }
 
 fn rfc3339(wall_ms: i64) -> Option<String> {

@@ -21,7 +21,8 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> Outcome {
     let path = args.config.clone().or_else(|| args.file.clone()).unwrap_or_else(|| PathBuf::from("sidelight.toml"));
     let config = load(&path)?;
-    let providers: Vec<&str> = config.providers.iter().map(|(id, _)| id.as_str()).collect();
+    let first = config.providers.iter().filter(|(_, provider)| provider.key_name.is_none());
+    let providers: Vec<&str> = first.map(|(id, _)| id.as_str()).collect();
     let providers = if providers.is_empty() { "no provider".to_owned() } else { providers.join(", ") };
     say(&format!(
         "{}: ok: {} -> {} as group {}, {providers}",

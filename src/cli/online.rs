@@ -1,6 +1,6 @@
 //! `sidelight check --online`: are the brokers and the providers there, and do they take us?
 //!
-//! Nothing is created and nothing is read; each provider gets one call. Keys are shown nowhere.
+//! Nothing is created and nothing is read; each key gets one call, one that costs nothing where the service has such a call. Keys are shown nowhere.
 
 use std::{
     io::{self, Write},
@@ -14,7 +14,7 @@ use crate::{
     cli::Outcome,
     config::Config,
     kafka::{Kafka, TopicState},
-    model::{FailReason, ProviderId, SystemClock},
+    model::{FailReason, SystemClock},
     provider::{self, Limit, LookupError, Provider},
 };
 
@@ -79,10 +79,15 @@ fn brokers(config: &Config, out: &mut impl Write) -> io::Result<usize> {
 
 type Told = Result<Vec<Limit>, LookupError>;
 
+/// The provider, and the key where it has a name.
+fn name(client: &dyn Provider) -> String {
+    client.key_name().map_or_else(|| client.id().to_string(), |key| format!("{} (key {key})", client.id()))
+}
+
 /// Asks all providers at the same time; in their order.
-async fn ask_all(clients: Vec<Arc<dyn Provider>>) -> Vec<(ProviderId, Told)> {
+async fn ask_all(clients: Vec<Arc<dyn Provider>>) -> Vec<(String, Told)> {
     let tasks: Vec<_> =
-        clients.into_iter().map(|client| (client.id(), tokio::spawn(async move { client.prove().await }))).collect();
+        clients.into_iter().map(|client| (name(&*client), tokio::spawn(async move { client.prove().await }))).collect();
     let mut told = Vec::with_capacity(tasks.len());
     for (provider, task) in tasks {
         let ended = task.await;

@@ -17,6 +17,7 @@ mod address;
 mod context;
 mod diagnostic;
 mod environment;
+mod keys;
 mod load;
 mod mask;
 mod nearest;

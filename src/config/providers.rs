@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use super::{
     address,
     context::{At, Context, Found},
-    network,
+    keys, network,
     parse::{choice, duration, from_str, integer, number},
     secret,
     section::Section,
@@ -42,7 +42,7 @@ pub(super) fn read(context: &mut Context<'_>) -> Vec<(ProviderId, provider::Conf
         any |= matches!(found, Found::Other);
         if matches!(found, Found::Table(..)) || context.overrides_under(&path) {
             any = true;
-            configured.extend(read_one(context, spec, &path).map(|config| (spec.id, config)));
+            configured.extend(read_one(context, spec, &path).into_iter().map(|config| (spec.id, config)));
         }
     }
     if !any {
@@ -53,8 +53,8 @@ pub(super) fn read(context: &mut Context<'_>) -> Vec<(ProviderId, provider::Conf
     configured
 }
 
-/// `None` after an error was pushed.
-fn read_one(context: &mut Context<'_>, spec: &Spec, path: &str) -> Option<provider::Config> {
+/// The provider with its first key, then with each of the others. Nothing after an error was pushed.
+fn read_one(context: &mut Context<'_>, spec: &Spec, path: &str) -> Vec<provider::Config> {
     const PACES: &[(&str, Pace)] = &[("even", Pace::Even), ("asap", Pace::Asap)];
     let mut section = Section::open(context, path);
     let api_key = key(&mut section, spec.key);
@@ -73,23 +73,33 @@ fn read_one(context: &mut Context<'_>, spec: &Spec, path: &str) -> Option<provid
     let weight = section.read("weight", points, number(0.0..=100.0));
     let max_tlp = section.read("max_tlp", Tlp::Green, choice(TLP, &[]));
     let network = network::read(&mut section, &base_url);
+    let more = keys::read(&mut section, spec.key, quota.value.as_ref());
     section.finish();
-    Some(provider::Config {
-        api_key: api_key?,
+    let (Some(api_key), Some(quota)) = (api_key, quota.value) else { return Vec::new() };
+    let first = provider::Config {
+        key_name: None,
+        api_key,
         base_url: base_url.value,
         kinds: spec.routed.to_vec(),
-        quota: quota.value?,
+        quota,
         pace: pace.value,
         timeout: timeout.value,
         max_in_flight: max_in_flight.value,
         weight: Some(weight.value).filter(|weight| *weight != points),
         max_tlp: max_tlp.value,
         network,
-    })
+    };
+    let others = more.into_iter().map(|key| provider::Config {
+        key_name: Some(key.name),
+        api_key: Some(key.secret),
+        quota: key.quota,
+        ..first.clone()
+    });
+    std::iter::once(first.clone()).chain(others).collect()
 }
 
 /// The key as the service uses it; `None` after an error was pushed.
-fn key(section: &mut Section<'_, '_>, use_: KeyUse) -> Option<Option<SecretString>> {
+pub(super) fn key(section: &mut Section<'_, '_>, use_: KeyUse) -> Option<Option<SecretString>> {
     if use_ == KeyUse::Unused {
         return Some(None);
     }

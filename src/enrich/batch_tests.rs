@@ -63,11 +63,12 @@ impl Bench {
     }
 
     fn take(&mut self) -> Result<Vec<Indicator>, Idle> {
-        self.board.take(0, self.clock.monotonic(), self.clock.wall_ms())
+        self.board.take(0, self.clock.monotonic(), self.clock.wall_ms()).map(|call| call.indicators)
     }
 
     fn finish(&mut self, call: &[Indicator], results: Vec<Result<Verdict, LookupError>>) -> Vec<Finished> {
-        self.board.finish(0, call, results, MS(100), self.clock.monotonic(), self.clock.wall_ms())
+        let call = self.board.call_about(0, call);
+        self.board.finish(0, &call, results, MS(100), self.clock.monotonic(), self.clock.wall_ms())
     }
 
     /// What is known of a URL.
@@ -199,7 +200,7 @@ fn one_refused_call_is_one_refusal_and_keeps_everybody_in_line() {
 fn a_batch_is_one_call_to_the_circuit() {
     let mut bench = Bench::new("1000/min");
     let call = |bench: &mut Bench, results: Vec<Result<Verdict, LookupError>>| {
-        let n = 4 * usize::try_from(bench.board.desks[0].calls).expect("few");
+        let n = 4 * usize::try_from(bench.board.desks[0].key.calls).expect("few");
         for n in n..n + 4 {
             bench.ask(n);
         }
@@ -208,10 +209,10 @@ fn a_batch_is_one_call_to_the_circuit() {
     };
     for _ in 0..4 {
         call(&mut bench, vec![failed(FailReason::Malformed); 4]);
-        assert_eq!(bench.board.desks[0].breaker.state(), BreakerState::Closed);
+        assert_eq!(bench.board.desks[0].key.breaker.state(), BreakerState::Closed);
     }
     call(&mut bench, vec![failed(FailReason::Malformed), verdict(VerdictKind::Clean)]);
-    assert_eq!(bench.board.desks[0].breaker.state(), BreakerState::Closed, "it answered one of them");
+    assert_eq!(bench.board.desks[0].key.breaker.state(), BreakerState::Closed, "it answered one of them");
 }
 
 /// Calls until `hours` are over, each answered by `result`.
@@ -245,7 +246,7 @@ fn a_storm_of_429_is_waited_out_and_is_no_failure() {
         let named = named.map(Duration::from_secs);
         let calls = calls_within(&mut bench, 24, || Err(LookupError::Throttled { retry_after: named }));
         assert!(expected.contains(&calls), "{named:?}: {calls}");
-        assert_eq!(bench.board.desks[0].breaker.state(), BreakerState::Closed, "{named:?}: it is not broken");
+        assert_eq!(bench.board.desks[0].key.breaker.state(), BreakerState::Closed, "{named:?}: it is not broken");
         for n in 0..8 {
             assert_eq!(bench.ask(n).entry.assessment().status, Status::Pending, "{named:?}: nobody is given up");
             assert!(["throttled", "pending"].contains(&bench.outcome(n)), "{named:?}");
@@ -261,7 +262,7 @@ fn what_the_provider_rejects_is_not_tried_again() {
     }
     assert_eq!(calls_within(&mut bench, 24, || failed(FailReason::Rejected)), 1);
     assert_eq!(
-        bench.board.desks[0].breaker.state(),
+        bench.board.desks[0].key.breaker.state(),
         BreakerState::Closed,
         "a refused request says nothing of the service"
     );

@@ -18,6 +18,7 @@ use crate::{
         door::Doors,
         fleet::Member,
         flight::{Flight, Slot, SlotState},
+        keys::Call,
         known::verdict_of,
         pool::Assessed,
         queue::Place,
@@ -87,7 +88,7 @@ pub(super) struct Board {
 
 impl Board {
     pub(super) fn new(parts: Parts) -> Self {
-        let desks: Vec<Desk> = parts.providers.into_iter().map(Desk::new).collect();
+        let desks = Desk::of_all(parts.providers);
         Self {
             doors: Doors::new(desks.iter().map(|desk| Arc::clone(&desk.door))),
             desks,
@@ -252,7 +253,7 @@ impl Board {
     }
 
     fn slots(&self, indicator: &Indicator, prior: Option<&Entry>, marking: Tlp, now: Duration) -> Vec<Slot> {
-        let responsible = self.desks.iter().enumerate().filter(|(_, desk)| desk.provider.supports(indicator.kind));
+        let responsible = self.desks.iter().enumerate().filter(|(_, desk)| desk.supports(indicator.kind));
         responsible
             .map(|(provider, desk)| {
                 let known = prior.and_then(|entry| verdict_of(entry, desk));
@@ -304,41 +305,45 @@ impl Board {
         if self.member.is_some() {
             return self.peek_leased(provider, Reading { monotonic: now, wall_ms });
         }
-        self.desks.get_mut(provider).map_or(Err(Idle::UntilWoken), |desk| desk.may_call(now))
+        self.desks.get_mut(provider).map_or(Err(Idle::UntilWoken), |desk| {
+            desk.turn(now);
+            desk.may_call(now)
+        })
     }
 
     /// Takes the best waiting indicators of a provider for one call, paid from its budget.
-    pub(super) fn take(&mut self, provider: usize, now: Duration, wall_ms: i64) -> Result<Vec<Indicator>, Idle> {
+    pub(super) fn take(&mut self, provider: usize, now: Duration, wall_ms: i64) -> Result<Call, Idle> {
         if self.member.is_some() {
             return self.take_leased(provider, Reading { monotonic: now, wall_ms });
         }
         let Some(desk) = self.desks.get_mut(provider) else { return Err(Idle::UntilWoken) };
+        desk.turn(now);
         desk.may_call(now)?;
         if desk.holds_back(now) {
             return Err(Idle::Until(now.saturating_add(PRICE_LIVES)));
         }
         let urgency = desk.pays(now);
-        if let Err(open) = desk.breaker.admit() {
+        if let Err(open) = desk.key.breaker.admit() {
             return Err(Idle::Until(open.retry_at));
         }
-        if let Err(exhausted) = desk.budget.try_acquire(1, urgency) {
+        if let Err(exhausted) = desk.key.budget.try_acquire(1, urgency) {
             // The circuit's probe, if this was one, was not used.
-            desk.breaker.record(Effect::Neutral);
+            desk.key.breaker.record(Effect::Neutral);
             return Err(Idle::Until(exhausted.retry_at));
         }
         desk.gathered();
         let batch = desk.batch;
         let taken: Vec<Indicator> = std::iter::from_fn(|| desk.queue.pop(urgency)).take(batch).collect();
-        self.start(provider, &taken);
-        Ok(taken)
+        self.start(provider, taken)
     }
 
-    /// A call starts.
-    pub(super) fn start(&mut self, provider: usize, indicators: &[Indicator]) {
-        let Some(desk) = self.desks.get_mut(provider) else { return };
+    /// A call starts, with the key in use.
+    pub(super) fn start(&mut self, provider: usize, indicators: Vec<Indicator>) -> Result<Call, Idle> {
+        let Some(desk) = self.desks.get_mut(provider) else { return Err(Idle::UntilWoken) };
         desk.in_flight += 1;
-        desk.calls += 1;
-        for indicator in indicators {
+        desk.key.calls += 1;
+        let call = Call { key: desk.key.number, client: Arc::clone(&desk.key.client), indicators };
+        for indicator in &call.indicators {
             let Some(flight) = self.flights.get_mut(indicator) else { continue };
             let Some(state) = flight.slot(provider) else { continue };
             let attempts = match state {
@@ -347,25 +352,28 @@ impl Board {
             };
             *state = SlotState::Calling { attempts: attempts + 1 };
         }
+        Ok(call)
     }
 
     /// Books the results of a call, one for each of its indicators; one that is missing is a failure.
     pub(super) fn finish(
         &mut self,
         provider: usize,
-        indicators: &[Indicator],
+        call: &Call,
         mut results: Vec<Result<Verdict, LookupError>>,
         length: Duration,
         now: Duration,
         wall_ms: i64,
     ) -> Vec<Finished> {
+        let indicators = &*call.indicators;
         results.resize(indicators.len(), Err(LookupError::failed(FailReason::Malformed, "no answer for an indicator")));
         let Some(desk) = self.desks.get_mut(provider) else { return Vec::new() };
         desk.in_flight = desk.in_flight.saturating_sub(1);
+        desk.turn_to(call.key);
         if let Some(first) = indicators.first() {
             desk.end_call(first, results.iter().all(Result::is_ok), Reading { monotonic: now, wall_ms });
         }
-        desk.breaker.record(Effect::of_call(&results));
+        desk.key.breaker.record(Effect::of_call(&results));
         desk.took(length);
         let mut finished = Vec::with_capacity(results.len());
         let (before, mut after) = (self.dice.clone(), self.dice.clone());
@@ -395,8 +403,8 @@ impl Board {
         };
         let (state, finished) = match result {
             Ok(verdict) => {
-                desk.refusals = 0;
-                desk.key = KeyHealth::Accepted;
+                desk.key.refusals = 0;
+                desk.key.health = KeyHealth::Accepted;
                 let answer = Answer::Verdict(verdict.clone());
                 let lives = time_to_live(&answer, &self.cache_config).unwrap_or(Duration::MAX);
                 (SlotState::Answered { verdict, expires: now.saturating_add(lives) }, Finished::Answered)
@@ -407,16 +415,23 @@ impl Board {
             }
             // The key has been replaced since: the next call is tried with the new one.
             Err(LookupError::Failed { reason: FailReason::Unauthorized | FailReason::Retired, .. })
-                if now.saturating_sub(length) < desk.renewed_at =>
+                if now.saturating_sub(length) < desk.key.renewed_at =>
             {
                 let reason = FailReason::Unauthorized;
                 (SlotState::Waiting { not_before: now, attempts, last: Some(reason) }, Finished::Failed(reason))
             }
             Err(LookupError::Failed { reason, .. }) => {
                 if reason == FailReason::Unauthorized {
-                    desk.key = KeyHealth::Refused;
+                    desk.key.health = KeyHealth::Refused;
                 }
-                self.failed(indicator, reason, attempts, now)
+                let elsewhere = desk.has_another_key();
+                match self.failed(indicator, reason, attempts, now) {
+                    // What one key must not, another may.
+                    (_, finished @ Finished::Disabled(_)) if elsewhere => {
+                        (SlotState::Waiting { not_before: now, attempts: attempts - 1, last: None }, finished)
+                    }
+                    judged => judged,
+                }
             }
         };
         if let Some(flight) = self.flights.get_mut(indicator) {
@@ -468,10 +483,15 @@ impl Board {
         }
     }
 
-    /// A provider is not asked any more: whoever waits for it is told so.
+    /// The key in use is not used any more; without another one the provider is not asked, and whoever waits for it is told so.
     fn close(&mut self, provider: usize, reason: Reason, now: Duration, wall_ms: i64) {
         let Some(desk) = self.desks.get_mut(provider) else { return };
-        desk.closed = Some(reason);
+        desk.key.closed = Some(reason);
+        if !desk.is_closed() {
+            // What it holds is for the others, at once.
+            self.give_back(provider, Reading { monotonic: now, wall_ms });
+            return;
+        }
         desk.door.set_open(false);
         for indicator in desk.queue.drain() {
             if let Some(flight) = self.flights.get_mut(&indicator) {
@@ -540,8 +560,7 @@ fn is_hopeful(flight: &Flight, desks: &[Desk], now: Duration, wait: Duration) ->
                 && *not_before <= until
                 && desks.get(slot.provider).is_some_and(|desk| {
                     desk.queue.is_held(flight.place)
-                        || desk.closed.is_none()
-                            && desk.blocked(now).and_then(|(_, at)| at).is_none_or(|at| at <= until)
+                        || !desk.is_closed() && desk.blocked(now).and_then(|(_, at)| at).is_none_or(|at| at <= until)
                 })
         }
         SlotState::Answered { .. } | SlotState::Over { .. } => false,

@@ -1,18 +1,17 @@
-//! One provider's desk: its account, pause, circuit and waiting line.
+//! One provider's desk: its keys (`keys`), its waiting line, and what follows from both.
 
 use std::{fmt, sync::Arc, time::Duration};
 
 use crate::{
-    budget::{Budget, Span, Urgency},
+    budget::{Budget, Urgency},
     enrich::{
         door::Door,
-        fleet::LeaseDesk,
         flight::Blocked,
+        keys::Key,
         queue::{Place, Queue},
-        status::KeyHealth,
         triage,
     },
-    model::{ProviderId, Reason, Tlp},
+    model::{IndicatorKind, ProviderId, Tlp},
     provider::{Breaker, Provider},
 };
 
@@ -24,7 +23,7 @@ pub(super) const PRICE_LIVES: Duration = Duration::from_secs(10);
 /// Indicators in one call, at most: what a request to the ledger can name.
 const MAX_BATCH: usize = crate::budget::ledger::MAX_CLAIMS;
 
-/// A provider with its account; plain data for building the enricher.
+/// A provider with one of its keys and that key's account; plain data for building the enricher. Several of one provider are its keys.
 pub struct Setup {
     /// The client.
     pub provider: Arc<dyn Provider>,
@@ -73,77 +72,76 @@ pub(super) enum Idle {
     Until(Duration),
 }
 
+impl Idle {
+    /// The one that ends sooner.
+    pub(super) fn sooner(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Until(at), Self::Until(other)) => Self::Until(at.min(other)),
+            (Self::Until(at), Self::UntilWoken) | (Self::UntilWoken, Self::Until(at)) => Self::Until(at),
+            (Self::UntilWoken, Self::UntilWoken) => Self::UntilWoken,
+        }
+    }
+}
+
 pub(super) struct Desk {
-    pub(super) provider: Arc<dyn Provider>,
     pub(super) id: ProviderId,
-    pub(super) budget: Budget,
-    pub(super) breaker: Breaker,
+    /// The key in use.
+    pub(super) key: Key,
+    pub(super) other_keys: Vec<Key>,
     pub(super) queue: Queue,
     pub(super) door: Arc<Door>,
-    /// It is not asked at all, for this reason.
-    pub(super) closed: Option<Reason>,
-    pub(super) paused_until: Duration,
-    /// Refusals in a row that named no time; the pause doubles with each.
-    pub(super) refusals: u32,
-    /// When the last refusal was heard.
-    refused_at: Duration,
-    pub(super) key: KeyHealth,
-    /// When it got its present client.
-    pub(super) renewed_at: Duration,
     pub(super) in_flight: usize,
     /// Calls at the same time, at most.
     pub(super) slots: usize,
-    /// The shortest window of its quota.
-    window: Duration,
     /// Indicators that one call asks about, at most.
     pub(super) batch: usize,
     /// Since when a call that is not full is being gathered.
     gathering: Option<Duration>,
     /// Length of a typical call, a running mean; zero before the first.
     typical: Duration,
-    pub(super) calls: u64,
-    /// What it may call of the fleet's account, where that is where its account is kept.
-    pub(super) lease: Option<LeaseDesk>,
 }
 
 impl Desk {
     pub(super) fn new(setup: Setup) -> Self {
         let (id, batch) = (setup.provider.id(), setup.provider.batch_size().clamp(1, MAX_BATCH));
-        let shortest = setup.budget.snapshot().first().map(|window| window.span);
-        let window = shortest.and_then(Span::sliding).unwrap_or(Duration::from_secs(3_600));
-        let lease = setup.budget.ledger_terms().map(|_| LeaseDesk::new(id, window, batch));
         Self {
-            window,
             id,
-            provider: setup.provider,
-            budget: setup.budget,
-            breaker: setup.breaker,
+            key: Key::new(0, setup.provider, setup.budget, setup.breaker, batch),
+            other_keys: Vec::new(),
             queue: Queue::default(),
             door: Arc::new(Door::new(id, setup.max_tlp, true)),
-            closed: None,
-            paused_until: Duration::ZERO,
-            refusals: 0,
-            refused_at: Duration::ZERO,
-            key: KeyHealth::default(),
-            renewed_at: Duration::ZERO,
             in_flight: 0,
             slots: setup.max_in_flight.max(1),
             batch,
             gathering: None,
             typical: Duration::ZERO,
-            calls: 0,
-            lease,
         }
+    }
+
+    /// A desk for each provider; several setups of one provider are its keys.
+    pub(super) fn of_all(setups: Vec<Setup>) -> Vec<Self> {
+        let mut desks: Vec<Self> = Vec::new();
+        for setup in setups {
+            match desks.iter_mut().find(|desk| desk.id == setup.provider.id()) {
+                Some(desk) => {
+                    let number = desk.other_keys.len() + 1;
+                    desk.other_keys.push(Key::new(number, setup.provider, setup.budget, setup.breaker, desk.batch));
+                }
+                None => desks.push(Self::new(setup)),
+            }
+        }
+        desks
+    }
+
+    /// Whether the service is responsible for indicators of this kind.
+    pub(super) fn supports(&self, kind: IndicatorKind) -> bool {
+        self.key.client.supports(kind)
     }
 
     /// Whether one more indicator that joins the line now can be answered within `wait`.
     pub(super) fn is_hopeful(&self, now: Duration, wait: Duration, place: Place) -> bool {
-        let out_of_reach = self.lease.as_ref().is_some_and(|lease| lease.is_unanswered(now));
-        if wait.is_zero() || self.closed.is_some() || out_of_reach {
-            return false;
-        }
         let until = now.saturating_add(wait);
-        if self.paused_until > until || self.breaker.open_until().is_some_and(|at| at > until) {
+        if wait.is_zero() || !self.keys().any(|key| key.is_usable(now, until)) {
             return false;
         }
         if !self.is_worth_it(place, now) {
@@ -158,7 +156,7 @@ impl Desk {
                 return false;
             }
         }
-        u64::try_from(ahead / self.batch).unwrap_or(u64::MAX) < self.budget.capacity_within(wait, urgency)
+        u64::try_from(ahead / self.batch).unwrap_or(u64::MAX) < self.capacity_within(now, wait, urgency)
     }
 
     /// Until when the next call is left open for more indicators; `None` when it is full, or has been open for long enough.
@@ -191,25 +189,26 @@ impl Desk {
         now: Duration,
         dice: &mut Dice,
     ) -> Duration {
-        let is_news = started >= self.refused_at;
+        let (paused_until, key) = (self.key.paused_until, &mut self.key);
+        let is_news = started >= key.refused_at;
         let pause = match named {
             Some(pause) => {
-                self.refusals = 0;
+                key.refusals = 0;
                 pause
             }
-            None if !is_news && self.paused_until > now => self.paused_until - now,
+            None if !is_news && paused_until > now => paused_until - now,
             None => {
-                self.refusals = if is_news { self.refusals + 1 } else { self.refusals.max(1) };
-                pause_after_refusals(self.refusals, dice)
+                key.refusals = if is_news { key.refusals + 1 } else { key.refusals.max(1) };
+                pause_after_refusals(key.refusals, dice)
             }
         };
         let until = now.saturating_add(pause);
-        if until > self.paused_until {
-            self.paused_until = until;
+        if until > paused_until {
+            key.paused_until = until;
             self.tell_pause(pause);
         }
         if is_news {
-            self.refused_at = now;
+            self.key.refused_at = now;
         }
         pause
     }
@@ -219,25 +218,11 @@ impl Desk {
         self.typical = if self.typical.is_zero() { length } else { (self.typical * 7 + length) / 8 };
     }
 
-    /// Why nothing can be asked now, and when it can again (monotonic).
-    pub(super) fn blocked(&self, now: Duration) -> Option<(Blocked, Option<Duration>)> {
-        if self.paused_until > now {
-            return Some((Blocked::Paused, Some(self.paused_until)));
-        }
-        if let Some(at) = self.breaker.open_until().filter(|at| *at > now) {
-            return Some((Blocked::Circuit, Some(at)));
-        }
-        if self.lease.as_ref().is_some_and(|lease| lease.is_unanswered(now)) {
-            return Some((Blocked::Quota, None));
-        }
-        self.budget.exhausted_until(Urgency::Ordinary).map(|at| (Blocked::Quota, Some(at)))
-    }
-
     /// Whether more wait than the budget lets through within `wait`: then the quota is what they wait for, and the shortest window is when to look again.
     pub(super) fn overdrawn(&self, now: Duration, wait: Duration) -> Option<(Blocked, Option<Duration>)> {
         let waiting = u64::try_from(self.queue.ready().div_ceil(self.batch)).unwrap_or(u64::MAX);
-        let room = self.budget.capacity_within(wait, Urgency::Ordinary);
-        (waiting >= room).then(|| (Blocked::Quota, Some(now.saturating_add(self.window))))
+        let room = self.capacity_within(now, wait, Urgency::Ordinary);
+        (waiting >= room).then(|| (Blocked::Quota, Some(now.saturating_add(self.key.window))))
     }
 
     /// Whether what waits is not worth a call at the present price: units are kept for better. Whoever may use the reserve is not held back.
@@ -246,9 +231,9 @@ impl Desk {
     }
 
     fn is_worth_it(&self, place: Place, now: Duration) -> bool {
-        let level = self.budget.level();
+        let level = self.keys().filter(|key| key.closed.is_none()).map(|key| key.budget.level()).fold(0.0, f64::max);
         place.is_urgent() || level >= 1.0 || {
-            let hourly = self.budget.capacity_within(HOUR, Urgency::Ordinary);
+            let hourly = self.capacity_within(now, HOUR, Urgency::Ordinary);
             triage::is_worth_it(place.worth(), level, self.queue.ready() / self.batch, hourly, now)
         }
     }
@@ -259,8 +244,8 @@ impl Desk {
         let Some(best) = self.queue.best() else { return Urgency::Ordinary };
         let reserve_is_open = || {
             self.queue.first(Urgency::Urgent).is_some()
-                && (self.budget.exhausted_until(Urgency::Ordinary).is_some() || !self.is_worth_it(best, now))
-                && self.budget.exhausted_until(Urgency::Urgent).is_none()
+                && (self.key.budget.exhausted_until(Urgency::Ordinary).is_some() || !self.is_worth_it(best, now))
+                && self.key.budget.exhausted_until(Urgency::Urgent).is_none()
         };
         if best.is_urgent() || reserve_is_open() { Urgency::Urgent } else { Urgency::Ordinary }
     }
@@ -268,11 +253,11 @@ impl Desk {
     /// Whether a call may be tried now, apart from budget and call slots.
     pub(super) fn may_call(&mut self, now: Duration) -> Result<(), Idle> {
         self.queue.ripen(now);
-        if self.queue.best().is_none() || self.closed.is_some() {
+        if self.queue.best().is_none() || self.is_closed() {
             return Err(self.queue.next_ripe().map_or(Idle::UntilWoken, Idle::Until));
         }
-        if self.paused_until > now {
-            return Err(Idle::Until(self.paused_until));
+        if self.key.paused_until > now {
+            return Err(Idle::Until(self.key.paused_until));
         }
         self.gathers_until(now).map_or(Ok(()), |until| Err(Idle::Until(until)))
     }

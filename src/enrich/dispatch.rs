@@ -8,9 +8,9 @@ use tracing::{debug, error, info, warn};
 
 use crate::{
     budget::purse::Reading,
-    enrich::{Shared, board::Finished, desk::Idle},
-    model::{FailReason, Indicator, ProviderId, Verdict, VerdictKind},
-    provider::LookupError,
+    enrich::{Shared, board::Finished, desk::Idle, keys::Call},
+    model::{FailReason, Verdict, VerdictKind},
+    provider::{LookupError, Provider},
     telemetry::RequestOutcome,
 };
 
@@ -25,14 +25,14 @@ pub(super) async fn run(shared: Arc<Shared>, provider: usize, tasks: TaskTracker
             () = stop.cancelled() => return,
             step = next(&shared, provider) => step,
         };
-        let Some((indicators, permits)) = step else { return };
+        let Some((call, permits)) = step else { return };
         let shared = Arc::clone(&shared);
         let stop = stop.clone();
         tasks.spawn(async move {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => {}
-                () = call(&shared, provider, &indicators) => {}
+                () = carry_out(&shared, provider, &call) => {}
             }
             drop(permits);
             if let Some(wake) = shared.wake.get(provider) {
@@ -44,8 +44,8 @@ pub(super) async fn run(shared: Arc<Shared>, provider: usize, tasks: TaskTracker
 
 type Permits = (OwnedSemaphorePermit, OwnedSemaphorePermit);
 
-/// Waits for the indicators of the next call; `None` when the semaphores are closed.
-async fn next(shared: &Shared, provider: usize) -> Option<(Vec<Indicator>, Permits)> {
+/// Waits for the next call; `None` when the semaphores are closed.
+async fn next(shared: &Shared, provider: usize) -> Option<(Call, Permits)> {
     let (wake, slots) = (shared.wake.get(provider)?, shared.slots.get(provider)?);
     loop {
         // A slot of the provider first: a provider that is slow must not hold slots of all the others.
@@ -54,7 +54,7 @@ async fn next(shared: &Shared, provider: usize) -> Option<(Vec<Indicator>, Permi
             Ok(()) => {
                 let all = Arc::clone(&shared.all_slots).acquire_owned().await.ok()?;
                 match shared.step(|board, now, wall_ms| board.take(provider, now, wall_ms)) {
-                    Ok(indicators) => return Some((indicators, (own, all))),
+                    Ok(call) => return Some((call, (own, all))),
                     Err(idle) => idle,
                 }
             }
@@ -75,11 +75,11 @@ async fn next(shared: &Shared, provider: usize) -> Option<(Vec<Indicator>, Permi
     }
 }
 
-async fn call(shared: &Shared, provider: usize, indicators: &[Indicator]) {
-    let Some(client) = shared.clients.read().get(provider).map(Arc::clone) else { return };
+async fn carry_out(shared: &Shared, provider: usize, call: &Call) {
+    let client = &call.client;
     let id = client.id();
     let begun = shared.clock.monotonic();
-    let results = match indicators {
+    let results = match &*call.indicators {
         [one] => vec![client.lookup(one).await],
         several => client.lookup_many(several).await,
     };
@@ -90,17 +90,18 @@ async fn call(shared: &Shared, provider: usize, indicators: &[Indicator]) {
     let (finished, effects) = {
         let mut board = shared.board.lock();
         let wall_ms = shared.clock.wall_ms();
-        let finished = board.finish(provider, indicators, results, length, now, wall_ms);
+        let finished = board.finish(provider, call, results, length, now, wall_ms);
         board.hear(provider, &client.feedback(), length, Reading { monotonic: now, wall_ms });
         (finished, board.take_effects())
     };
     shared.apply(effects);
     for (finished, detail) in finished.iter().zip(details) {
-        report(shared, id, finished, &detail);
+        report(shared, client.as_ref(), finished, &detail);
     }
 }
 
-fn report(shared: &Shared, provider: ProviderId, finished: &Finished, detail: &str) {
+fn report(shared: &Shared, client: &dyn Provider, finished: &Finished, detail: &str) {
+    let (provider, account) = (client.id(), client.account());
     match finished {
         Finished::Answered => debug!(%provider, "provider answered"),
         Finished::Paused(pause) => {
@@ -109,7 +110,7 @@ fn report(shared: &Shared, provider: ProviderId, finished: &Finished, detail: &s
             }
         }
         Finished::Disabled(reason) => {
-            if shared.quiet.first_disabled(provider) {
+            if shared.quiet.first_disabled(&account) {
                 let what_to_do = match reason {
                     FailReason::Retired => {
                         "the service is no more, so it is switched off; take its table out, or name a base_url that serves it"
@@ -125,7 +126,7 @@ fn report(shared: &Shared, provider: ProviderId, finished: &Finished, detail: &s
                         "provider refused the key and is switched off; replace the key, then reload (SIGHUP) or restart"
                     }
                 };
-                error!(%provider, reason = reason.as_str(), detail, "{what_to_do}");
+                error!(%provider, account = &*account, reason = reason.as_str(), detail, "{what_to_do}");
             }
         }
         Finished::Failed(reason) => {

@@ -20,8 +20,9 @@ use crate::{
         board::Board,
         desk::{Desk, Idle},
         flight::SlotState,
+        keys::{Call, Key},
     },
-    model::{Indicator, ProviderId},
+    model::Indicator,
     provider::Effect,
     state::{Follower, Following, Log, LogError, LogRecord},
 };
@@ -54,8 +55,8 @@ pub(super) struct Member {
     /// A number that no other run of any replica has.
     replica: u64,
     seq: u64,
-    /// Providers of the requests on their way.
-    asked: BTreeMap<u64, usize>,
+    /// Providers and keys of the requests on their way.
+    asked: BTreeMap<u64, (usize, usize)>,
     state: FleetState,
     /// The log was read to where it ended.
     caught_up: bool,
@@ -95,8 +96,8 @@ pub(super) struct LeaseDesk {
 }
 
 impl LeaseDesk {
-    pub(super) fn new(provider: ProviderId, window: Duration, batch: usize) -> Self {
-        let purse = Purse::new(provider.as_str(), 1, window).with_batch(batch);
+    pub(super) fn new(account: &str, window: Duration, batch: usize) -> Self {
+        let purse = Purse::new(account, 1, window).with_batch(batch);
         Self { purse, under_way: HashMap::default(), pause: None }
     }
 
@@ -114,7 +115,7 @@ impl LeaseDesk {
 impl Desk {
     /// A call that was paid from a lease has ended; `first` of its indicators.
     pub(super) fn end_call(&mut self, first: &Indicator, answered: bool, now: Reading) {
-        if let Some(lease) = &mut self.lease
+        if let Some(lease) = &mut self.key.lease
             && let Some(call) = lease.under_way.remove(first)
         {
             lease.purse.over(call, if answered { CallEnd::Answered } else { CallEnd::Spent }, now);
@@ -123,7 +124,7 @@ impl Desk {
 
     /// The fleet is to be told of a pause.
     pub(super) fn tell_pause(&mut self, pause: Duration) {
-        if let Some(lease) = &mut self.lease {
+        if let Some(lease) = &mut self.key.lease {
             lease.pause = Some(lease.pause.unwrap_or_default().max(pause));
         }
     }
@@ -134,10 +135,10 @@ impl Board {
     pub(super) fn write_outbox(&mut self) {
         let Some(member) = &mut self.member else { return };
         let mut records = member.fleet.take_outbox();
-        for desk in &mut self.desks {
-            if let Some(pause) = desk.lease.as_mut().and_then(|lease| lease.pause.take()) {
+        for key in self.desks.iter_mut().flat_map(Desk::keys_mut) {
+            if let Some(pause) = key.lease.as_mut().and_then(|lease| lease.pause.take()) {
                 let for_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
-                records.push(Record::Pause { provider: desk.id.as_str().into(), for_ms });
+                records.push(Record::Pause { provider: key.account.clone(), for_ms });
             }
         }
         for record in &records {
@@ -146,16 +147,42 @@ impl Board {
         }
     }
 
-    /// Whether a provider may be called now by a lease. Gives back and asks for calls on the way.
+    /// Whether a provider may be called now by a lease of one of its keys, which is in use then. Gives back and asks for calls on the way.
     pub(super) fn peek_leased(&mut self, provider: usize, now: Reading) -> Result<(), Idle> {
         let Some(desk) = self.desks.get_mut(provider) else { return Err(Idle::UntilWoken) };
         desk.queue.ripen(now.monotonic);
-        let blocked_until = if desk.closed.is_some() {
+        if desk.other_keys.is_empty() {
+            return self.peek_key(provider, now);
+        }
+        let mut idle = Idle::UntilWoken;
+        // Those that must not call give back what they hold, for the others.
+        let (blocked, free): (Vec<usize>, Vec<usize>) =
+            desk.order(now.monotonic).into_iter().partition(|number| desk.is_blocked(*number, now.monotonic));
+        for number in blocked.into_iter().chain(free) {
+            self.turn_to(provider, number);
+            match self.peek_key(provider, now) {
+                Ok(()) => return Ok(()),
+                Err(other) => idle = idle.sooner(other),
+            }
+        }
+        Err(idle)
+    }
+
+    fn turn_to(&mut self, provider: usize, key: usize) {
+        if let Some(desk) = self.desks.get_mut(provider) {
+            desk.turn_to(key);
+        }
+    }
+
+    fn peek_key(&mut self, provider: usize, now: Reading) -> Result<(), Idle> {
+        let Some(desk) = self.desks.get_mut(provider) else { return Err(Idle::UntilWoken) };
+        let key = &desk.key;
+        let blocked_until = if key.closed.is_some() {
             Some(None)
-        } else if desk.paused_until > now.monotonic {
-            Some(Some(desk.paused_until))
+        } else if key.paused_until > now.monotonic {
+            Some(Some(key.paused_until))
         } else {
-            desk.breaker.open_until().filter(|at| *at > now.monotonic).map(Some)
+            key.breaker.open_until().filter(|at| *at > now.monotonic).map(Some)
         };
         if let Some(until) = blocked_until {
             self.give_back(provider, now);
@@ -163,22 +190,22 @@ impl Board {
         }
         self.housekeep(provider, now);
         let Some(desk) = self.desks.get(provider) else { return Err(Idle::UntilWoken) };
-        match &desk.lease {
+        match &desk.key.lease {
             Some(lease) if lease.purse.tickets() > 0 => Ok(()),
             Some(_) | None => Err(idle(desk, now.monotonic)),
         }
     }
 
     /// Takes the indicators of the next call that may start.
-    pub(super) fn take_leased(&mut self, provider: usize, now: Reading) -> Result<Vec<Indicator>, Idle> {
+    pub(super) fn take_leased(&mut self, provider: usize, now: Reading) -> Result<Call, Idle> {
         self.peek_leased(provider, now)?;
         let Some(desk) = self.desks.get_mut(provider) else { return Err(Idle::UntilWoken) };
-        if let Err(open) = desk.breaker.admit() {
+        if let Err(open) = desk.key.breaker.admit() {
             return Err(Idle::Until(open.retry_at));
         }
         let mut stale = Vec::new();
         let mut taken = Vec::new();
-        while let Some(lease) = desk.lease.as_mut()
+        while let Some(lease) = desk.key.lease.as_mut()
             && let Some((call, items)) = lease.purse.take_call(now, &mut stale)
         {
             for item in items {
@@ -198,7 +225,7 @@ impl Board {
             lease.purse.over(call, CallEnd::Unspent, now);
         }
         if taken.is_empty() {
-            desk.breaker.record(Effect::Neutral);
+            desk.key.breaker.record(Effect::Neutral);
         }
         for indicator in stale {
             self.release(provider, &indicator, now.monotonic, now);
@@ -206,15 +233,14 @@ impl Board {
         if taken.is_empty() {
             return Err(self.desks.get(provider).map_or(Idle::UntilWoken, |desk| idle(desk, now.monotonic)));
         }
-        self.start(provider, &taken);
-        Ok(taken)
+        self.start(provider, taken)
     }
 
     /// Returns what is over, gives up what nobody answered, asks for more.
     fn housekeep(&mut self, provider: usize, now: Reading) {
         self.write_terms(now);
         let (Some(desk), Some(member)) = (self.desks.get_mut(provider), &mut self.member) else { return };
-        let Some(lease) = &mut desk.lease else { return };
+        let Some(lease) = &mut desk.key.lease else { return };
         while let Some(record) = lease.purse.next_return(now, false) {
             let bytes = member.encode(&record);
             self.effects.records.push(bytes);
@@ -235,7 +261,7 @@ impl Board {
             return;
         }
         let urgency = desk.pays(now.monotonic);
-        let Some(lease) = &mut desk.lease else { return };
+        let Some(lease) = &mut desk.key.lease else { return };
         let (waiting, slots) = (desk.queue.ready(), desk.slots);
         let wants =
             member.fleet.look(|ledger, there| lease.purse.wants(ledger, waiting, slots, now, there)).unwrap_or(0);
@@ -251,11 +277,11 @@ impl Board {
             return;
         }
         desk.gathered();
-        let Some(lease) = &mut desk.lease else { return };
+        let Some(lease) = &mut desk.key.lease else { return };
         member.seq += 1;
         let id = RecordId { replica: member.replica, seq: member.seq };
         let record = lease.purse.ask(id.seq, items, urgency, now);
-        member.asked.insert(id.seq, provider);
+        member.asked.insert(id.seq, (provider, desk.key.number));
         // Those that were lost on the way are never answered.
         if member.asked.len() > MOST_ASKED {
             member.asked.pop_first();
@@ -279,7 +305,7 @@ impl Board {
     /// What is over is returned now.
     pub(super) fn return_all(&mut self, provider: usize, now: Reading) {
         let (Some(desk), Some(member)) = (self.desks.get_mut(provider), &mut self.member) else { return };
-        let Some(lease) = &mut desk.lease else { return };
+        let Some(lease) = &mut desk.key.lease else { return };
         while let Some(record) = lease.purse.next_return(now, true) {
             let bytes = member.encode(&record);
             self.effects.records.push(bytes);
@@ -288,7 +314,7 @@ impl Board {
 
     /// Everything that a desk holds goes back.
     pub(super) fn give_back(&mut self, provider: usize, now: Reading) {
-        let Some(lease) = self.desks.get_mut(provider).and_then(|desk| desk.lease.as_mut()) else { return };
+        let Some(lease) = self.desks.get_mut(provider).and_then(|desk| desk.key.lease.as_mut()) else { return };
         let items = lease.purse.give_back(now);
         self.return_all(provider, now);
         for indicator in items {
@@ -309,8 +335,8 @@ impl Board {
         }
         member.terms_at = Some(now.monotonic);
         let mut complete = true;
-        for desk in &self.desks {
-            let (Some(terms), provider) = (desk.budget.ledger_terms(), desk.id.as_str()) else { continue };
+        for key in self.desks.iter().flat_map(Desk::keys) {
+            let (Some(terms), provider) = (key.budget.ledger_terms(), &*key.account) else { continue };
             // Whoever started last is right; after that only what is missing is written.
             let known = member.fleet.look(|ledger, _| ledger.terms(provider).cloned()).flatten();
             complete &= known.is_some();
@@ -329,8 +355,8 @@ impl Board {
     /// Whether every account is there by now.
     fn look_for_terms(&mut self) {
         let Some(member) = &mut self.member else { return };
-        let has = |desk: &Desk| member.fleet.look(|ledger, _| ledger.terms(desk.id.as_str()).is_some()) == Some(true);
-        if member.caught_up && member.terms_at.is_some() && self.desks.iter().all(has) {
+        let has = |key: &Key| member.fleet.look(|ledger, _| ledger.terms(&key.account).is_some()) == Some(true);
+        if member.caught_up && member.terms_at.is_some() && self.desks.iter().flat_map(Desk::keys).all(has) {
             member.state = FleetState::Known;
         }
     }
@@ -361,22 +387,26 @@ impl Board {
             Applied::Changed(provider) => provider,
             Applied::Answered(provider, granted) => {
                 if let Some(id) = own
-                    && let Some(provider) = member.asked.remove(&id.seq)
+                    && let Some((provider, key)) = member.asked.remove(&id.seq)
                 {
+                    self.turn_to(provider, key);
                     self.answered(provider, id.seq, &granted, now);
                 }
                 provider
             }
         };
-        if let Some(provider) = self.desks.iter().position(|desk| desk.id.as_str() == &*changed) {
+        let number_of = |desk: &Desk| desk.keys().find(|key| *key.account == *changed).map(|key| key.number);
+        let found = self.desks.iter().enumerate().find_map(|(provider, desk)| Some((provider, number_of(desk)?)));
+        if let Some((provider, key)) = found {
+            self.turn_to(provider, key);
             self.changed(provider, now);
         }
     }
 
-    /// A request of this replica was answered.
+    /// A request of this replica with the key in use was answered.
     fn answered(&mut self, provider: usize, seq: u64, granted: &Granted, now: Reading) {
         let (Some(desk), Some(member)) = (self.desks.get_mut(provider), &self.member) else { return };
-        let Some(lease) = &mut desk.lease else { return };
+        let Some(lease) = &mut desk.key.lease else { return };
         let there = member.fleet.look(|_, there| there).unwrap_or_default();
         let answered = lease.purse.answered(seq, granted, now, there);
         let taken: Vec<(Indicator, Duration)> = answered
@@ -394,20 +424,20 @@ impl Board {
         }
         if let (true, Some(desk), Some(member)) = (refused, self.desks.get_mut(provider), &self.member) {
             let waiting = desk.queue.ready();
-            if let Some(lease) = &mut desk.lease {
+            if let Some(lease) = &mut desk.key.lease {
                 member.fleet.look(|ledger, there| lease.purse.wait_for_more(ledger, waiting, now, there));
             }
         }
     }
 
-    /// The account of a provider has changed.
+    /// The account of the key in use has changed.
     fn changed(&mut self, provider: usize, now: Reading) {
         if self.member.as_ref().is_some_and(|member| member.state == FleetState::Reading) {
             self.look_for_terms();
         }
         let (Some(desk), Some(member)) = (self.desks.get_mut(provider), &self.member) else { return };
-        let (name, waiting) = (desk.id.as_str(), desk.queue.ready());
-        let lease = &mut desk.lease;
+        let (name, waiting) = (&*desk.key.account, desk.queue.ready());
+        let lease = &mut desk.key.lease;
         let paused = member.fleet.look(|ledger, there| {
             if let Some(lease) = lease {
                 lease.purse.reconsider(ledger, member.replica, waiting, now, there);
@@ -415,7 +445,7 @@ impl Board {
             Some(ledger.paused_until(name)).filter(|until| *until > there)
         });
         if let Some(until) = paused.flatten() {
-            desk.paused_until = desk.paused_until.max(member.fleet.monotonic(until));
+            desk.key.paused_until = desk.key.paused_until.max(member.fleet.monotonic(until));
         }
         self.effects.wake |= 1 << provider;
     }
@@ -428,14 +458,23 @@ impl Board {
             member.state = FleetState::Lost;
         }
         self.write_terms(now);
-        for provider in 0..self.desks.len() {
+        for (provider, key) in self.all_keys() {
+            self.turn_to(provider, key);
             self.changed(provider, now);
         }
     }
 
+    fn all_keys(&self) -> Vec<(usize, usize)> {
+        let of = |(provider, desk): (usize, &Desk)| {
+            desk.order_of_configuration().map(move |key| (provider, key)).collect::<Vec<_>>()
+        };
+        self.desks.iter().enumerate().flat_map(of).collect()
+    }
+
     /// What this replica holds goes back to the fleet; it asks for nothing more.
     pub(super) fn leave(&mut self, now: Reading) {
-        for provider in 0..self.desks.len() {
+        for (provider, key) in self.all_keys() {
+            self.turn_to(provider, key);
             self.give_back(provider, now);
         }
         self.write_outbox();
@@ -447,7 +486,7 @@ impl Board {
 
 /// When a dispatcher has to look again.
 fn idle(desk: &Desk, now: Duration) -> Idle {
-    let Some(lease) = &desk.lease else { return Idle::UntilWoken };
+    let Some(lease) = &desk.key.lease else { return Idle::UntilWoken };
     let mut until = desk.queue.next_ripe();
     let mut at = |time: Duration| until = Some(until.map_or(time, |until| until.min(time)));
     if let Some(due) = lease.purse.return_due() {

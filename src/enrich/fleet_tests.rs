@@ -129,7 +129,7 @@ impl Replicas {
         if board.peek(0, now.monotonic, now.wall_ms).is_err() {
             self.exchange();
         }
-        self.boards[replica].0.take(0, now.monotonic, now.wall_ms).map(|mut taken| taken.remove(0))
+        self.boards[replica].0.take(0, now.monotonic, now.wall_ms).map(|mut call| call.indicators.remove(0))
     }
 
     /// The same for calls about several.
@@ -138,12 +138,14 @@ impl Replicas {
         if self.boards[replica].0.peek(0, now.monotonic, now.wall_ms).is_err() {
             self.exchange();
         }
-        self.boards[replica].0.take(0, now.monotonic, now.wall_ms)
+        self.boards[replica].0.take(0, now.monotonic, now.wall_ms).map(|call| call.indicators)
     }
 
     fn finish(&mut self, replica: usize, n: u8, result: Result<Verdict, LookupError>) {
         let now = self.now();
-        self.boards[replica].0.finish(0, &[address(n)], vec![result], MS(50), now.monotonic, now.wall_ms);
+        let board = &mut self.boards[replica].0;
+        let call = board.call_about(0, &[address(n)]);
+        board.finish(0, &call, vec![result], MS(50), now.monotonic, now.wall_ms);
         self.exchange();
     }
 
@@ -355,7 +357,8 @@ fn a_call_about_several_is_one_unit_of_the_fleet() {
     let now = replicas.now();
     for call in &calls {
         let results = vec![clean(); call.len()];
-        let finished = replicas.boards[0].0.finish(0, call, results, MS(50), now.monotonic, now.wall_ms);
+        let call = replicas.boards[0].0.call_about(0, call);
+        let finished = replicas.boards[0].0.finish(0, &call, results, MS(50), now.monotonic, now.wall_ms);
         assert_eq!(finished.len(), 4);
     }
     for n in 0..8 {

@@ -18,7 +18,7 @@ impl Board {
     /// Takes in what a service said with the answer to a call of this length.
     pub(super) fn hear(&mut self, provider: usize, said: &[Feedback], length: Duration, now: Reading) {
         let Some(desk) = self.desks.get_mut(provider).filter(|_| !said.is_empty()) else { return };
-        let windows = desk.budget.snapshot();
+        let windows = desk.key.budget.snapshot();
         let mut short = false;
         for said in said {
             let others = desk.in_flight as u64;
@@ -29,8 +29,8 @@ impl Board {
             if is_of_the_past(span, length, now.wall_ms) {
                 continue;
             }
-            desk.budget.correct(span, said.remaining, others);
-            let tickets = desk.lease.as_ref().map_or(0, |lease| lease.tickets());
+            desk.key.budget.correct(span, said.remaining, others);
+            let tickets = desk.key.lease.as_ref().map_or(0, |lease| lease.tickets());
             short |= tickets as u64 > said.remaining.saturating_sub(others);
         }
         // What was leased before the account was corrected might be too much; what is over is returned before the correction, which is later in the log.
@@ -47,9 +47,9 @@ impl Desk {
     /// A window that our quota does not know is used up: until it ends nothing is asked.
     fn wait_for_reset(&mut self, said: &Feedback, now: Duration) {
         if let (0, Some(pause)) = (said.remaining, said.resets_in)
-            && now.saturating_add(pause) > self.paused_until
+            && now.saturating_add(pause) > self.key.paused_until
         {
-            self.paused_until = now.saturating_add(pause);
+            self.key.paused_until = now.saturating_add(pause);
             self.tell_pause(pause);
         }
     }

@@ -28,6 +28,9 @@ mod fleet;
 mod fleet_tests;
 mod flight;
 mod heard;
+mod keys;
+#[cfg(test)]
+mod keys_tests;
 mod known;
 mod pool;
 #[cfg(test)]
@@ -60,7 +63,7 @@ pub use desk::{Dice, Setup};
 pub use fleet::FleetState;
 pub use pool::Warmth;
 pub use replay::Replay;
-pub use status::{KeyHealth, ProviderStatus};
+pub use status::{KeyHealth, KeyStatus, ProviderStatus};
 pub use worth::{EventContext, Sighting};
 
 use crate::{
@@ -156,7 +159,7 @@ impl fmt::Debug for Parts {
 
 struct Shared {
     board: Mutex<Board>,
-    /// Replaced by a reload.
+    /// The client of the first key of each provider. Replaced by a reload.
     clients: RwLock<Vec<Arc<dyn Provider>>>,
     /// Kinds that a provider is responsible for.
     responsible: [bool; IndicatorKind::ALL.len()],
@@ -196,15 +199,16 @@ impl Enricher {
     /// # Panics
     /// Never; at most 64 listeners take part, later ones hear nothing.
     pub fn new(parts: Parts, listeners: Vec<Arc<dyn Listener>>) -> Self {
-        let clients: Vec<_> = parts.providers.iter().map(|setup| Arc::clone(&setup.provider)).collect();
-        let slots = parts.providers.iter().map(|setup| Arc::new(Semaphore::new(setup.max_in_flight.max(1)))).collect();
         let all_slots = Arc::new(Semaphore::new(parts.config.max_in_flight.max(1)));
-        let wake = clients.iter().map(|_| Notify::new()).collect();
         let (clock, metrics) = (Arc::clone(&parts.clock), parts.metrics.clone());
         let quiet = quiet::Quiet::new(&clock);
-        let providers = parts.providers.iter().map(|setup| setup.provider.id()).collect();
-        let pool = pool::Pool::new(parts.score.clone(), parts.cache_config.clone(), parts.cache.clone(), providers);
+        let (score, cache_config, cache) = (parts.score.clone(), parts.cache_config.clone(), parts.cache.clone());
         let board = Board::new(parts);
+        let desks = &board.desks;
+        let clients: Vec<_> = desks.iter().map(|desk| Arc::clone(&desk.key.client)).collect();
+        let slots = desks.iter().map(|desk| Arc::new(Semaphore::new(desk.slots))).collect();
+        let wake = desks.iter().map(|_| Notify::new()).collect();
+        let pool = pool::Pool::new(score, cache_config, cache, desks.iter().map(|desk| desk.id).collect());
         let doors = board.doors();
         let board = Mutex::new(board);
         let (ledger, unwritten) = (OnceLock::new(), Arc::default());
@@ -306,12 +310,12 @@ impl Enricher {
         let (now, wall) = (self.shared.clock.monotonic(), self.shared.clock.wall_ms());
         let (indicator, effects) = {
             let mut board = self.shared.board.lock();
-            let indicator = board.take(provider, now, wall).ok()?.remove(0);
-            board.finish(provider, std::slice::from_ref(&indicator), vec![result], Duration::from_millis(1), now, wall);
-            (indicator, board.take_effects())
+            let call = board.take(provider, now, wall).ok()?;
+            board.finish(provider, &call, vec![result], Duration::from_millis(1), now, wall);
+            (call.indicators.into_iter().next(), board.take_effects())
         };
         self.shared.apply(effects);
-        Some(indicator)
+        indicator
     }
 }
 

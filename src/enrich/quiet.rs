@@ -12,7 +12,8 @@ use crate::{
 /// One throttle for each provider and kind of line.
 pub(super) struct Quiet {
     lines: Throttle<(ProviderId, &'static str)>,
-    disabled: Mutex<BTreeSet<ProviderId>>,
+    /// Accounts whose key was refused.
+    disabled: Mutex<BTreeSet<Box<str>>>,
 }
 
 impl Quiet {
@@ -26,12 +27,12 @@ impl Quiet {
     }
 
     /// It is on again: the next time that it is switched off is worth a line.
-    pub(super) fn enabled(&self, provider: ProviderId) {
-        self.disabled.lock().remove(&provider);
+    pub(super) fn enabled(&self, account: &str) {
+        self.disabled.lock().remove(account);
     }
 
-    /// Whether this provider has not been reported as switched off yet.
-    pub(super) fn first_disabled(&self, provider: ProviderId) -> bool {
-        self.disabled.lock().insert(provider)
+    /// Whether the key of this account has not been reported as switched off yet.
+    pub(super) fn first_disabled(&self, account: &str) -> bool {
+        self.disabled.lock().insert(account.into())
     }
 }

@@ -7,26 +7,23 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     enrich::{Enricher, KeyHealth, board::Board},
-    model::ProviderId,
     provider::Provider,
 };
 
 impl Enricher {
-    /// Replaces the clients by these; one for a provider that is not configured is left out. Says which providers are open again.
-    pub fn reload(&self, clients: &[Arc<dyn Provider>]) -> Vec<ProviderId> {
+    /// Replaces the clients by these, key by key; one for a provider or key that is not configured is left out. Says which accounts are open again.
+    pub fn reload(&self, clients: &[Arc<dyn Provider>]) -> Vec<Box<str>> {
         let shared = &self.shared;
         let mut reopened = Vec::new();
-        {
-            let mut current = shared.clients.write();
-            for new in clients {
-                let Some(index) = current.iter().position(|client| client.id() == new.id()) else { continue };
-                if let Some(client) = current.get_mut(index) {
-                    *client = Arc::clone(new);
-                }
-                if shared.step(|board, now, _| board.renew(index, Arc::clone(new), now)) {
-                    shared.quiet.enabled(new.id());
-                    reopened.push(new.id());
-                }
+        let mut current = shared.clients.write();
+        for new in clients {
+            let Some(index) = current.iter().position(|client| client.id() == new.id()) else { continue };
+            if let Some(client) = current.get_mut(index).filter(|_| new.key_name().is_none()) {
+                *client = Arc::clone(new);
+            }
+            if shared.step(|board, now, _| board.renew(index, new, now)) {
+                shared.quiet.enabled(&new.account());
+                reopened.push(new.account());
             }
         }
         reopened
@@ -34,14 +31,16 @@ impl Enricher {
 }
 
 impl Board {
-    /// A provider has a new client. Whether it was switched off before.
-    pub(super) fn renew(&mut self, provider: usize, client: Arc<dyn Provider>, now: Duration) -> bool {
+    /// A key of a provider has a new client. Whether it was switched off before.
+    pub(super) fn renew(&mut self, provider: usize, client: &Arc<dyn Provider>, now: Duration) -> bool {
         let Some(desk) = self.desks.get_mut(provider) else { return false };
-        desk.provider = client;
-        desk.renewed_at = now;
-        desk.key = KeyHealth::Untried;
+        let Some(key) = desk.keys_mut().find(|key| *key.account == *client.account()) else { return false };
+        key.client = Arc::clone(client);
+        key.renewed_at = now;
+        key.health = KeyHealth::Untried;
+        let was_closed = key.closed.take().is_some();
         desk.door.set_open(true);
         self.effects.wake |= 1 << provider;
-        desk.closed.take().is_some()
+        was_closed
     }
 }

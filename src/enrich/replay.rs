@@ -84,10 +84,10 @@ impl Replay {
         let (now, wall) = (self.clock.monotonic(), self.clock.wall_ms());
         let asked = self.board.take(0, now, wall).ok()?;
         let verdict = Verdict { kind: VerdictKind::Clean, evidence: Evidence::default(), answered_at: wall };
-        let answers = asked.iter().map(|_| Ok(verdict.clone())).collect();
+        let answers = asked.indicators.iter().map(|_| Ok(verdict.clone())).collect();
         self.board.finish(0, &asked, answers, Duration::from_millis(1), now, wall);
         self.board.take_effects();
-        asked.into_iter().next()
+        asked.indicators.into_iter().next()
     }
 
     /// Indicators that wait.

@@ -32,6 +32,25 @@ impl KeyHealth {
     }
 }
 
+/// The state of one of a provider's keys.
+#[derive(Clone, Debug)]
+pub struct KeyStatus {
+    /// Its name; the first has none.
+    pub name: Option<Box<str>>,
+    /// It is not used at all, for this reason.
+    pub closed: Option<Reason>,
+    /// What was heard of it.
+    pub health: KeyHealth,
+    /// The provider asked for a pause until then: milliseconds since the epoch.
+    pub paused_until: Option<i64>,
+    /// Its circuit.
+    pub circuit: BreakerState,
+    /// Its account, window by window.
+    pub windows: Vec<WindowAccount>,
+    /// Calls started since the start of the process.
+    pub calls: u64,
+}
+
 /// The state of one provider.
 #[derive(Clone, Debug)]
 pub struct ProviderStatus {
@@ -39,14 +58,14 @@ pub struct ProviderStatus {
     pub provider: ProviderId,
     /// It is not asked at all, for this reason.
     pub closed: Option<Reason>,
-    /// Its key.
-    pub key: KeyHealth,
-    /// It asked for a pause until then: milliseconds since the epoch.
+    /// It asked for a pause until then, with every key: milliseconds since the epoch.
     pub paused_until: Option<i64>,
-    /// Its circuit.
+    /// The circuit of the key that is best off.
     pub circuit: BreakerState,
-    /// Its account, window by window.
+    /// What all keys together may, window by window.
     pub windows: Vec<WindowAccount>,
+    /// Its keys, in the order of the configuration.
+    pub keys: Vec<KeyStatus>,
     /// Indicators that wait for it.
     pub waiting: usize,
     /// Calls under way.
@@ -58,21 +77,46 @@ pub struct ProviderStatus {
 impl Board {
     pub(super) fn status(&self, now: Duration, wall_ms: i64) -> Vec<ProviderStatus> {
         let status = |desk: &crate::enrich::desk::Desk| {
-            let pause = desk.paused_until.saturating_sub(now);
-            let paused_until = (!pause.is_zero())
-                .then(|| wall_ms.saturating_add(i64::try_from(pause.as_millis()).unwrap_or(i64::MAX)));
+            let mut numbered: Vec<_> = desk.keys().map(|key| (key.number, key.status(now, wall_ms))).collect();
+            numbered.sort_by_key(|(number, _)| *number);
+            let keys: Vec<KeyStatus> = numbered.into_iter().map(|(_, key)| key).collect();
+            let open = || keys.iter().filter(|key| key.closed.is_none());
+            let rank = |circuit: BreakerState| match circuit {
+                BreakerState::Closed => 0,
+                BreakerState::HalfOpen => 1,
+                BreakerState::Open => 2,
+            };
+            let circuit = open().map(|key| key.circuit).min_by_key(|circuit| rank(*circuit));
+            let is_paused = open().all(|key| key.paused_until.is_some());
             ProviderStatus {
                 provider: desk.id,
-                closed: desk.closed,
-                key: desk.key,
-                paused_until,
-                circuit: desk.breaker.state(),
-                windows: desk.budget.snapshot(),
+                closed: keys.first().and_then(|key| key.closed).filter(|_| desk.is_closed()),
+                paused_until: open().filter_map(|key| key.paused_until).min().filter(|_| is_paused),
+                circuit: circuit.unwrap_or(desk.key.breaker.state()),
+                windows: together(&keys),
                 waiting: desk.queue.len(),
                 in_flight: desk.in_flight,
-                calls: desk.calls,
+                calls: keys.iter().map(|key| key.calls).sum(),
+                keys,
             }
         };
         self.desks.iter().map(status).collect()
     }
+}
+
+/// The windows of all keys, those of one span added up.
+fn together(keys: &[KeyStatus]) -> Vec<WindowAccount> {
+    let mut all: Vec<WindowAccount> = Vec::new();
+    for window in keys.iter().flat_map(|key| &key.windows) {
+        match all.iter_mut().find(|known| known.span == window.span) {
+            Some(known) => {
+                known.limit += window.limit;
+                known.used += window.used;
+                known.leased += window.leased;
+                known.reserved += window.reserved;
+            }
+            None => all.push(*window),
+        }
+    }
+    all
 }

@@ -82,13 +82,16 @@ impl Bench {
     }
 
     fn take(&mut self, provider: usize) -> Result<Indicator, Idle> {
-        self.board.take(provider, self.clock.monotonic(), self.clock.wall_ms()).map(|mut taken| taken.remove(0))
+        self.board
+            .take(provider, self.clock.monotonic(), self.clock.wall_ms())
+            .map(|mut call| call.indicators.remove(0))
     }
 
     fn finish(&mut self, provider: usize, n: u8, result: Result<Verdict, LookupError>) -> Finished {
         let (now, wall) = self.now();
         let length = Duration::from_millis(100);
-        self.board.finish(provider, &[address(n)], vec![result], length, now, wall).remove(0)
+        let call = self.board.call_about(provider, &[address(n)]);
+        self.board.finish(provider, &call, vec![result], length, now, wall).remove(0)
     }
 
     fn notices(&mut self) -> Vec<(u64, Notice)> {
@@ -471,7 +474,8 @@ fn a_new_key_opens_a_provider_again_and_an_old_refusal_does_not_close_it() {
     assert_eq!(answers(&bench.ask(3).entry), ["skipped", "pending"]);
     bench.clock.advance(SECOND);
     let now = bench.clock.monotonic();
-    assert!(bench.board.renew(0, Arc::new(Silent(ProviderId("virustotal"))), now));
+    let client: Arc<dyn Provider> = Arc::new(Silent(ProviderId("virustotal")));
+    assert!(bench.board.renew(0, &client, now));
     // The second call was made with the old key; it is made again with the new one.
     bench.clock.advance(Duration::from_millis(50));
     assert_eq!(bench.finish(0, 2, failed(FailReason::Unauthorized)), Finished::Failed(FailReason::Unauthorized));

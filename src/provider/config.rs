@@ -14,6 +14,8 @@ use crate::{
 /// One provider's configuration.
 #[derive(Clone, Debug)]
 pub struct Config {
+    /// The name of the key where it is one of several; the first of them has none.
+    pub key_name: Option<Box<str>>,
     /// The key, where the service takes one; `Debug` redacts it.
     pub api_key: Option<SecretString>,
     /// Scheme, host, port and optional path prefix, without a trailing slash.

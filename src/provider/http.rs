@@ -23,7 +23,7 @@ use tokio::time::timeout;
 use crate::{
     model::{FailReason, IndicatorKind, SharedClock},
     provider::{
-        BuildError, Config, Feedback, LookupError, Spec,
+        BuildError, Config, Feedback, Limit, LookupError, Spec,
         depth::{MAX_DEPTH, is_deeper},
         feedback::{self, Said},
         gzip::{GunzipError, gunzip},
@@ -61,6 +61,7 @@ pub(crate) struct Client {
     base: String,
     wire: Wire,
     kinds: Vec<IndicatorKind>,
+    key_name: Option<Box<str>>,
     credential: Credential,
     timeout: Duration,
     clock: SharedClock,
@@ -93,6 +94,7 @@ impl Client {
             base: base.as_str().trim_end_matches('/').to_owned(),
             wire: spec.wire,
             kinds: config.kinds.clone(),
+            key_name: config.key_name.clone(),
             credential,
             timeout: config.timeout,
             clock,
@@ -119,9 +121,30 @@ impl Client {
         }
     }
 
+    /// What the service says of the key and its plan by the call that costs nothing; `None` where it has none, or there is no key.
+    pub(crate) async fn prove(&self) -> Option<Result<Vec<Limit>, LookupError>> {
+        let proof = self.wire.proof?;
+        let key = match &self.credential {
+            Credential::Header(_, value) => value.to_str().ok()?,
+            Credential::Query(_, key) => key.expose_secret(),
+            Credential::Nothing => return None,
+        };
+        let told = match self.send((proof.request)(key)).await {
+            Ok(Reply::Body(body)) => proof.limits(&body),
+            Ok(Reply::NotFound(_)) => Err(LookupError::failed(FailReason::Rejected, "status 404")),
+            Err(error) => Err(error),
+        };
+        Some(told)
+    }
+
     /// Whether the configuration routes indicators of this kind here.
     pub(crate) fn is_routed(&self, kind: IndicatorKind) -> bool {
         self.kinds.contains(&kind)
+    }
+
+    /// The name of its key where it is one of several.
+    pub(crate) fn key_name(&self) -> Option<&str> {
+        self.key_name.as_deref()
     }
 
     /// Scheme, host, port and prefix, without a slash at the end.

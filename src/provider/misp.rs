@@ -14,6 +14,7 @@ use crate::{
     provider::{
         BuildError, Config, KeyUse, LookupError, Provider, Spec,
         http::Reply,
+        proof,
         request::{Auth, Request, Wire},
         service::{BatchService, Reading, body, malformed, parse},
         text, time,
@@ -39,7 +40,7 @@ pub(crate) const SPEC: Spec = Spec {
         IndicatorKind::Sha1,
         IndicatorKind::Sha256,
     ],
-    wire: Wire::json(Auth::Header("authorization")),
+    wire: Wire { proof: Some(proof::MISP), ..Wire::json(Auth::Header("authorization")) },
     build,
 };
 

@@ -35,6 +35,7 @@ mod otx_pdns;
 mod passive_dns;
 mod passivetotal;
 mod probe;
+mod proof;
 mod reach;
 mod registry;
 mod request;
@@ -110,6 +111,19 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub trait Provider: Send + Sync + 'static {
     /// Its name.
     fn id(&self) -> ProviderId;
+
+    /// The name of its key where the service is asked with several; the first of them has none.
+    fn key_name(&self) -> Option<&str> {
+        None
+    }
+
+    /// The name of its account: that of the provider, and of the key where it has one.
+    fn account(&self) -> Box<str> {
+        match self.key_name() {
+            Some(key) => format!("{}/{key}", self.id()).into(),
+            None => self.id().as_str().into(),
+        }
+    }
 
     /// Whether it is responsible for indicators of this kind.
     fn supports(&self, kind: IndicatorKind) -> bool;

@@ -13,6 +13,7 @@ use crate::{
     provider::{
         BuildError, Config, KeyUse, Provider, Spec,
         http::Reply,
+        proof,
         request::{Auth, Request, Wire},
         service::{Reading, Service, body, malformed, parse},
         text, time,
@@ -44,7 +45,7 @@ pub(crate) const SPEC: Spec = Spec {
 };
 
 /// How every section of the service is spoken to.
-pub(crate) const WIRE: Wire = Wire::json(Auth::Header("x-otx-api-key"));
+pub(crate) const WIRE: Wire = Wire { proof: Some(proof::OTX), ..Wire::json(Auth::Header("x-otx-api-key")) };
 
 /// What being in a pulse is worth.
 const SHARE: f64 = 0.5;

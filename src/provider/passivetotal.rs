@@ -13,6 +13,7 @@ use crate::{
     provider::{
         BuildError, Config, KeyUse, LookupError, Provider, Spec,
         http::Reply,
+        proof,
         request::{Auth, Request, Wire},
         service::{Reading, Service, body, malformed, parse},
         text,
@@ -30,7 +31,7 @@ pub(crate) const SPEC: Spec = Spec {
     key: KeyUse::Pair,
     kinds: &[IndicatorKind::Domain, IndicatorKind::Ipv4, IndicatorKind::Ipv6],
     routed: &[IndicatorKind::Domain],
-    wire: Wire { judge, retired: HOSTS, ..Wire::json(Auth::Basic) },
+    wire: Wire { judge, proof: Some(proof::PASSIVETOTAL), retired: HOSTS, ..Wire::json(Auth::Basic) },
     build,
 };
 

@@ -1,8 +1,8 @@
 //! Proving a key: the cheapest call that tells whether the service takes it, and what the service says of its plan.
 
 use crate::{
-    model::{Indicator, IndicatorKind},
-    provider::{LookupError, Provider},
+    model::{FailReason, Indicator, IndicatorKind},
+    provider::{LookupError, Provider, http::Client},
 };
 
 /// One window of a plan, as the service tells it.
@@ -36,6 +36,27 @@ const HARMLESS: [(IndicatorKind, &str); 6] = [
     (IndicatorKind::Md5, "d41d8cd98f00b204e9800998ecf8427e"),
     (IndicatorKind::Ipv6, "2606:4700:4700::1111"),
 ];
+
+/// Proves a key by the call that costs nothing, where the service has one and takes the key there; else by a look-up, whose word counts.
+///
+/// # Errors
+///
+/// As a look-up.
+pub(super) async fn by_proof<P: Provider + ?Sized>(provider: &P, client: &Client) -> Result<Vec<Limit>, LookupError> {
+    let told = match client.prove().await {
+        Some(told) => told,
+        None => return by_lookup(provider).await,
+    };
+    match told {
+        Ok(limits) => Ok(limits),
+        // Some plans close the page to those whom they answer; some gateways let look-ups through and nothing else.
+        Err(LookupError::Failed {
+            reason: FailReason::Unauthorized | FailReason::Rejected | FailReason::Malformed,
+            ..
+        }) => by_lookup(provider).await,
+        Err(error) => Err(error),
+    }
+}
 
 /// Proves a key by one look-up, for services that have nothing cheaper.
 ///

@@ -5,7 +5,7 @@ use std::{borrow::Cow, net::IpAddr};
 use crate::{
     budget::Span,
     model::{Indicator, IndicatorKind},
-    provider::LookupError,
+    provider::{LookupError, proof::Proof},
 };
 
 /// How the key travels.
@@ -44,12 +44,14 @@ pub(crate) struct Wire {
     pub(crate) retired: &'static [&'static str],
     /// The window that rate headers are of, where they do not name it themselves.
     pub(crate) counts: Option<Span>,
+    /// The call that proves the key for nothing, where there is one.
+    pub(crate) proof: Option<Proof>,
 }
 
 impl Wire {
     /// JSON, and errors by their status.
     pub(crate) const fn json(auth: Auth) -> Self {
-        Self { auth, content: Content::Json, judge: |_, _| None, retired: &[], counts: None }
+        Self { auth, content: Content::Json, judge: |_, _| None, retired: &[], counts: None, proof: None }
     }
 }
 

@@ -6,8 +6,9 @@ use serde::Deserialize;
 use crate::{
     model::{Evidence, FailReason, Indicator, IndicatorKind, ProviderId, SharedClock, Verdict, VerdictKind},
     provider::{
-        BoxFuture, BuildError, Config, Feedback, LookupError, Provider, Spec,
+        BoxFuture, BuildError, Config, Feedback, Limit, LookupError, Provider, Spec,
         http::{Client, Reply},
+        probe,
         request::{Request, is_well_formed},
         text,
     },
@@ -47,6 +48,10 @@ impl Provider for Service {
         self.id
     }
 
+    fn key_name(&self) -> Option<&str> {
+        self.client.key_name()
+    }
+
     fn supports(&self, kind: IndicatorKind) -> bool {
         self.client.is_routed(kind)
     }
@@ -63,6 +68,10 @@ impl Provider for Service {
 
     fn feedback(&self) -> Vec<Feedback> {
         self.client.feedback()
+    }
+
+    fn prove<'a>(&'a self) -> BoxFuture<'a, Result<Vec<Limit>, LookupError>> {
+        Box::pin(probe::by_proof(self, &self.client))
     }
 }
 
@@ -117,6 +126,10 @@ impl Provider for BatchService {
         self.id
     }
 
+    fn key_name(&self) -> Option<&str> {
+        self.client.key_name()
+    }
+
     fn supports(&self, kind: IndicatorKind) -> bool {
         self.client.is_routed(kind)
     }
@@ -139,6 +152,10 @@ impl Provider for BatchService {
 
     fn feedback(&self) -> Vec<Feedback> {
         self.client.feedback()
+    }
+
+    fn prove<'a>(&'a self) -> BoxFuture<'a, Result<Vec<Limit>, LookupError>> {
+        Box::pin(probe::by_proof(self, &self.client))
     }
 }
 

@@ -14,6 +14,7 @@ use crate::{
     provider::{
         BuildError, Config, KeyUse, LookupError, Provider, Spec,
         http::Reply,
+        proof,
         request::{Auth, Request, Wire},
         service::{Reading, Service, malformed, parse, unaskable},
         text, time,
@@ -31,7 +32,7 @@ pub(crate) const SPEC: Spec = Spec {
     key: KeyUse::Required,
     kinds: &[IndicatorKind::Ipv4, IndicatorKind::Ipv6, IndicatorKind::Domain],
     routed: &[IndicatorKind::Ipv4, IndicatorKind::Ipv6, IndicatorKind::Domain],
-    wire: Wire { judge, ..Wire::json(Auth::Query("key")) },
+    wire: Wire { judge, proof: Some(proof::SHODAN), ..Wire::json(Auth::Query("key")) },
     build,
 };
 

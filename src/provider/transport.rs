@@ -233,6 +233,7 @@ mod tests {
 
     fn config(network: Network) -> Config {
         Config {
+            key_name: None,
             api_key: Some("k".to_owned().into()),
             base_url: String::new(),
             kinds: Vec::new(),

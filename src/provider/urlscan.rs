@@ -13,6 +13,7 @@ use crate::{
     provider::{
         BuildError, Config, KeyUse, LookupError, Provider, Spec,
         http::Reply,
+        proof,
         request::{Auth, Request, Wire},
         service::{Reading, Service, body, malformed, parse},
         text, time,
@@ -30,7 +31,7 @@ pub(crate) const SPEC: Spec = Spec {
     key: KeyUse::Required,
     kinds: &[IndicatorKind::Url, IndicatorKind::Domain],
     routed: &[IndicatorKind::Url],
-    wire: Wire { judge, ..Wire::json(Auth::Header("api-key")) },
+    wire: Wire { judge, proof: Some(proof::URLSCAN), ..Wire::json(Auth::Header("api-key")) },
     build,
 };
 

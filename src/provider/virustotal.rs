@@ -15,6 +15,7 @@ use crate::{
     provider::{
         BuildError, Config, KeyUse, LookupError, Provider, Spec,
         http::Reply,
+        proof,
         request::{Auth, Request, Wire},
         service::{Reading, Service, malformed},
         text,
@@ -32,7 +33,7 @@ pub(crate) const SPEC: Spec = Spec {
     key: KeyUse::Required,
     kinds: KINDS,
     routed: KINDS,
-    wire: Wire::json(Auth::Header("x-apikey")),
+    wire: Wire { proof: Some(proof::VIRUSTOTAL), ..Wire::json(Auth::Header("x-apikey")) },
     build,
 };
 

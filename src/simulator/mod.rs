@@ -27,6 +27,7 @@ mod misp;
 mod otx;
 mod otx_pdns;
 mod passivetotal;
+mod plan;
 mod quota;
 mod render;
 mod safebrowsing;

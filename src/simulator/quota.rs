@@ -70,6 +70,23 @@ impl Account {
         Standing { wait, limit, remaining: limit.saturating_sub(used) }
     }
 
+    /// Every window with its limit and what is used of it, without a call.
+    pub(crate) fn windows(&mut self, now: Duration, wall_ms: i64) -> Vec<(Span, u64, u64)> {
+        let Some(quota) = self.quota.clone() else { return Vec::new() };
+        self.turn_calendar(wall_ms);
+        let mut windows = Vec::new();
+        for window in quota.windows() {
+            self.wait(window.span, window.limit, now, wall_ms);
+            let used = match window.span {
+                Span::Day => self.day,
+                Span::Month => self.month,
+                Span::Second | Span::Minute | Span::Hour => self.arrivals(window.span).len() as u64,
+            };
+            windows.push((window.span, window.limit, used));
+        }
+        windows
+    }
+
     /// How long the window is closed, where it is. Looks at every window, so that each one's old arrivals go.
     fn wait(&mut self, span: Span, limit: u64, now: Duration, wall_ms: i64) -> Option<Duration> {
         let length = match span {

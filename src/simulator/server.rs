@@ -23,6 +23,7 @@ use crate::{
         Entry, Fault, FaultRule, Faults, ServiceConfig, SimulatorConfig, Stats, control,
         face::{self, Answer, Asked, Call, FACES, Face, KeyPlace, Tell},
         log::Log,
+        plan,
         quota::{Account, Standing},
         render::{self, Context},
         truth::Dice,
@@ -191,8 +192,14 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
 
     let rule = shared.faults.meet(face.id);
     let refusal = refusal(face, service, &call, &parts.headers);
-    let standing = if refusal.is_none() { Some(service.account.lock().arrive(now, wall_ms)) } else { None };
-    let mut answer = decide(face, &shared, &asked, refusal, standing.as_ref(), wall_ms);
+    let plan = plan::tell(face, &call, || service.account.lock().windows(now, wall_ms));
+    let counts = refusal.is_none() && plan.is_none();
+    let standing = counts.then(|| service.account.lock().arrive(now, wall_ms));
+    let is_plan = plan.is_some();
+    let mut answer = match plan.filter(|_| refusal.is_none()) {
+        Some(plan) => plan,
+        None => decide(face, &shared, &asked, refusal, standing.as_ref(), wall_ms),
+    };
     answer.headers.extend(standing.iter().flat_map(|standing| (face.headers)(standing)));
 
     let context = Context { face, wall_ms, stop: shared.stop.clone() };
@@ -202,6 +209,8 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
     };
     let hangs = matches!(&rule, Some(FaultRule { fault: Fault::Hang, .. }));
     let indicators = match asked {
+        // Its path may hold the key.
+        _ if is_plan => vec![("plan", "".into())],
         Ok(asked) => asked.into_iter().map(|asked| (asked.kind.as_str(), asked.value.into())).collect(),
         Err(_) => vec![("other", call.path.into())],
     };

@@ -172,9 +172,13 @@ fn check_online_tries_brokers_and_keys() {
     assert_eq!(lines[0], format!("kafka: ok: {}", real_broker()));
     assert_eq!(lines[1], format!("input topic {}: ok, 3 partitions", stage.input()));
     assert_eq!(lines[2], format!("output topic {}: not there yet, `run` creates it", stage.output()));
-    assert!(lines[5].starts_with("virustotal: ok"), "{out}");
-    assert!(lines[6].starts_with("abuseipdb: ok (calls: ") && lines[6].ends_with(" left)"), "{out}");
-    assert!(stage.providers.count("virustotal") <= 1 && stage.providers.count("abuseipdb") == 1);
+    // By the page that costs nothing: no look-up.
+    assert!(lines[5].starts_with("virustotal: ok (hour: ") && lines[5].ends_with(" left)"), "{out}");
+    let asked: Vec<String> =
+        stage.providers.calls().into_iter().map(|(provider, kind, _)| format!("{provider} {kind}")).collect();
+    assert!(asked.contains(&"virustotal plan".to_owned()) && asked.len() == 2, "{asked:?}");
+    assert!(lines[6].starts_with("abuseipdb: ok (day: ") && lines[6].ends_with(" left)"), "{out}");
+    assert_eq!((stage.providers.count("virustotal"), stage.providers.count("abuseipdb")), (1, 1));
     // Nothing was created by looking.
     let (_, again) = check(&stage);
     assert!(again.contains("not there yet"), "{again}");

@@ -25,6 +25,7 @@ pub(crate) fn clock() -> SharedClock {
 
 pub(crate) fn config(base_url: &str) -> Config {
     Config {
+        key_name: None,
         api_key: Some(CANARY.to_owned().into()),
         base_url: base_url.to_owned(),
         kinds: IndicatorKind::ALL.to_vec(),

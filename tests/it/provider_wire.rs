@@ -280,6 +280,42 @@ async fn a_call_about_many_gives_each_its_own_answer() {
     assert!(answers.len() == 3 && answers.iter().all(unavailable), "{answers:?}");
 }
 
+/// A key is proved by a page that costs nothing; where that is closed, by one look-up, whose word counts.
+#[tokio::test]
+async fn a_key_is_proved_by_the_cheapest_call() {
+    let pages = [
+        (VIRUSTOTAL, format!("/api/v3/users/{CANARY}/overall_quotas")),
+        (SHODAN, "/api-info?".to_owned()),
+        (MISP, "/servers/getVersion".to_owned()),
+        (PASSIVETOTAL, "/v2/account/quota".to_owned()),
+        (URLSCAN, "/api/v1/quotas".to_owned()),
+        (OTX, "/api/v1/user/me".to_owned()),
+        (OTX_PDNS, "/api/v1/user/me".to_owned()),
+    ];
+    for spec in KNOWN {
+        let page = pages.iter().find(|(id, _)| *id == spec.id).map(|(_, page)| page);
+        for (status, expected) in [(200, 1), (403, 2), (404, 2), (503, 1)] {
+            let server = Canned::json(status, b"{}").await;
+            let proved = build(spec.id, config(&server.base_url())).prove().await;
+            let requests = server.requests();
+            let firsts: Vec<&str> = requests.iter().map(|request| request.lines().next().unwrap()).collect();
+            assert!(!format!("{proved:?}").contains(CANARY), "{proved:?}");
+            match page {
+                Some(page) => {
+                    assert!(firsts[0].contains(&**page), "{}: {firsts:?}", spec.id);
+                    assert_eq!(
+                        (firsts.len(), proved.is_ok()),
+                        (expected, status == 200),
+                        "{} {status}: {proved:?}",
+                        spec.id
+                    );
+                }
+                None => assert_eq!(firsts.len(), 1, "{} {status}: {firsts:?}", spec.id),
+            }
+        }
+    }
+}
+
 /// An answer that was cut short on the way is no answer, least of all one that says that there is nothing.
 #[tokio::test]
 async fn lines_that_the_service_calls_incomplete_are_no_answer() {

@@ -155,25 +155,22 @@ impl Book {
         windows.max().unwrap_or(i64::MAX).max(self.paused_until)
     }
 
-    /// A request: as many calls as all windows admit, for indicators that nobody else is asking about.
+    /// A request: as many calls as all windows admit, for indicators that nobody else is asking about; each comes with the time until which it is claimed under another key
+    /// of the provider.
     pub(super) fn request(
         &mut self,
         id: RecordId,
         urgency: Urgency,
         cost: u32,
         batch: u32,
-        claims: &[u64],
+        claims: &[(u64, Option<i64>)],
         now: i64,
     ) -> Granted {
         let room = self.room(cost, urgency, now);
         let mut calls_left = self.turns.allow(id.replica, urgency, room) / u64::from(cost);
         let (mut won, mut fates, mut refused) = (Vec::new(), Vec::with_capacity(claims.len()), 0u32);
-        for claim in claims {
-            if let Some(claimed) = self.claims.holder(*claim) {
-                let until = match claimed {
-                    Claimed::Lingers(until) => until,
-                    Claimed::By(holder) => self.leases.get(&holder).map_or(now, |lease| lease.granted + LEASE_LIFE),
-                };
+        for (claim, elsewhere) in claims {
+            if let Some(until) = self.claimed(*claim, now).or(*elsewhere) {
                 fates.push(Fate::Taken { until });
                 continue;
             }

@@ -129,6 +129,14 @@ impl Ledger {
             }
             return Applied::Changed(provider.clone());
         }
+        let claimed = match record {
+            Record::Request { claims, .. } => self.claimed_elsewhere(provider, claims, now),
+            Record::Terms { .. }
+            | Record::Return { .. }
+            | Record::Pause { .. }
+            | Record::Correct { .. }
+            | Record::Snapshot(_) => Vec::new(),
+        };
         let Some(book) = self.books.get_mut(provider) else {
             return match record {
                 Record::Request { claims, .. } => Applied::Answered(provider.clone(), nothing(claims.len(), now)),
@@ -141,9 +149,9 @@ impl Ledger {
         };
         book.advance(now);
         match record {
-            Record::Request { urgent, cost, batch, claims, .. } => {
+            Record::Request { urgent, cost, batch, .. } => {
                 let urgency = if *urgent { Urgency::Urgent } else { Urgency::Ordinary };
-                let granted = book.request(id, urgency, *cost, *batch, claims, now);
+                let granted = book.request(id, urgency, *cost, *batch, &claimed, now);
                 return Applied::Answered(provider.clone(), granted);
             }
             Record::Return { lease, calls, .. } => {
@@ -157,6 +165,15 @@ impl Ledger {
             Record::Terms { .. } | Record::Snapshot(_) => {}
         }
         Applied::Changed(provider.clone())
+    }
+
+    /// The claims, each with the time until which it is claimed under another key of the same provider.
+    fn claimed_elsewhere(&self, account: &str, claims: &[u64], now: i64) -> Vec<(u64, Option<i64>)> {
+        let is_sibling = |name: &str| name != account && provider_of(name) == provider_of(account);
+        let siblings: Vec<&Book> =
+            self.books.iter().filter(|(name, _)| is_sibling(name)).map(|(_, book)| book).collect();
+        let until = |claim: u64| siblings.iter().filter_map(|book| book.claimed(claim, now)).max();
+        claims.iter().map(|claim| (*claim, until(*claim).filter(|until| *until > now))).collect()
     }
 
     /// The terms that hold for a provider.
@@ -224,6 +241,11 @@ impl Ledger {
         }
         later
     }
+}
+
+/// The provider of an account: `virustotal` of `virustotal/second`.
+fn provider_of(account: &str) -> &str {
+    account.split('/').next().unwrap_or_default()
 }
 
 /// The name of an indicator in claims: FNV-1a over kind and value, its bits mixed. Two indicators that share one only wait for each other.
