@@ -77,10 +77,7 @@ fn run(
 ) {
     while !stop.is_wanted() {
         let Ok(first) = incoming.recv_timeout(Duration::from_millis(100)) else { continue };
-        let mut requests = vec![first];
-        while let Ok(more) = incoming.recv_timeout(TOGETHER) {
-            requests.push(more);
-        }
+        let requests = collect(first, incoming, tracker);
         let partitions: BTreeSet<i32> =
             requests.iter().map(|request| EventName::partition_of(request.partition, log.partitions())).collect();
         let partitions: Vec<i32> = partitions.into_iter().collect();
@@ -119,6 +116,18 @@ fn run(
     }
 }
 
+/// Everything that is wanted by now. A partition that went and came again meanwhile is wanted twice: what is owed in it belongs to the later assignment.
+fn collect(first: Request, incoming: &Receiver<Request>, tracker: &Tracker) -> Vec<Request> {
+    let mut requests = vec![first];
+    while let Ok(more) = incoming.recv_timeout(TOGETHER) {
+        let before = requests.len();
+        requests.retain(|earlier| earlier.partition != more.partition || earlier.topic != more.topic);
+        (requests.len()..before).for_each(|_| tracker.replayed());
+        requests.push(more);
+    }
+    requests
+}
+
 fn deliver(request: &Request, found: &mut HashMap<EventName, Obligation>, shards: &[ShardHandle]) {
     let Some(shard) = shards.get(request.shard) else { return };
     let of_partition = |name: &EventName| name.partition == request.partition && *name.topic == *request.topic;
@@ -132,5 +141,23 @@ fn deliver(request: &Request, found: &mut HashMap<EventName, Obligation>, shards
         if last {
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_owed_goes_to_the_latest_assignment_of_its_partition() {
+        let (tracker, (wanted, incoming)) = (Tracker::default(), mpsc::channel());
+        let request = |partition, window| Request { topic: "in".into(), partition, window, shard: 0 };
+        for (partition, window) in [(0, 1), (1, 2), (0, 3)] {
+            tracker.replay_wanted();
+            wanted.send(request(partition, window)).unwrap();
+        }
+        let requests = collect(incoming.recv().unwrap(), &incoming, &tracker);
+        let windows: Vec<u32> = requests.iter().map(|request| request.window).collect();
+        assert_eq!((windows, tracker.replaying()), (vec![2, 3], 2));
     }
 }
