@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     sync::atomic::{AtomicBool, Ordering},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use sidelight::simulator::SimulatorConfig;
@@ -109,6 +109,35 @@ fn at_least_once_by_the_consumer_protocol() {
 #[test]
 fn exactly_once_by_the_consumer_protocol() {
     come_and_go("e2e-group-848-eos", "exactly_once", "{ \"group.protocol\" = \"consumer\" }", 1);
+}
+
+/// Told to end while its first heartbeat is under way, a member leaves the group all the same: nobody waits for the end of its session, 45 s.
+#[test]
+fn a_member_that_ends_as_it_joins_holds_nothing_up() {
+    const ROUNDS: u64 = 6;
+    // Members hear of what they have to give up every 5 s.
+    const STEADY: Duration = Duration::from_secs(8);
+    let _turn = beside_others();
+    let mut stage = stage("e2e-group-brief", "at_least_once", "{ \"group.protocol\" = \"consumer\" }");
+    let first = replica(&mut stage, "replica-0");
+    eventually("it has all partitions", || owned(&first) == PARTITIONS);
+    stage.set("kafka.instance_id", "\"replica-1\"");
+    for round in 0..ROUNDS {
+        let brief = Daemon::spawn(stage.command("run"));
+        eventually("it is about to join", || brief.log().contains("read what the fleet has assessed"));
+        thread::sleep(Duration::from_millis(20 * round));
+        let ended = brief.terminate();
+        assert_eq!(ended.code, Some(0), "{}", ended.log);
+    }
+    let (start, mut since) = (Instant::now(), Instant::now());
+    while since.elapsed() < STEADY {
+        if owned(&first) != PARTITIONS {
+            since = Instant::now();
+        }
+        assert!(start.elapsed() < 4 * STEADY, "a member that has ended still counts");
+        thread::sleep(Duration::from_millis(50));
+    }
+    assert_eq!(first.terminate().code, Some(0));
 }
 
 /// A static member that comes back within its session gets its partitions without a rebalance of the others.

@@ -325,9 +325,27 @@ impl Source {
         }
     }
 
+    /// The newer protocol counts a member from its first heartbeat on, but the library takes leave only when that has been answered: one that went in
+    /// between would keep what it is given until its session is over, 45 s as brokers have it.
+    fn await_membership(&self) {
+        let (context, began) = (self.context(), Instant::now());
+        while context.fresh_members
+            && !context.status.joined()
+            && context.state.lock().failure.is_none()
+            && began.elapsed() < JOINING.min(self.shutdown_timeout)
+        {
+            // Nothing that arrives is handed over any more.
+            match self.consumer.poll(IDLE) {
+                Some(Ok(_)) | None => {}
+                Some(Err(error)) => context.judge(&error),
+            }
+        }
+    }
+
     /// Drains, commits, leaves the group.
     fn finish(self) -> Result<(), KafkaError> {
         let began = Instant::now();
+        self.await_membership();
         let context = Arc::clone(self.context());
         let (owned, failure) = {
             let mut state = context.state.lock();
@@ -384,6 +402,9 @@ impl Source {
         failure.map_or(Ok(()), Err)
     }
 }
+
+/// Longest wait for the answer to a first heartbeat, at the end.
+const JOINING: Duration = Duration::from_secs(2);
 
 /// Longest wait for the last commit.
 const SHUTDOWN: Duration = Duration::from_secs(5);
