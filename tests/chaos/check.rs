@@ -180,7 +180,8 @@ fn late(history: &History, expect: &Expect) -> Row {
         } else {
             forgotten += 1;
             let statuses: Vec<&str> = left.iter().map(|output| &*output.status).collect();
-            violations.push(format!("event {number} left {statuses:?} and got no late record"));
+            let stands = if history.standing.contains(&(input.partition, input.offset)) { "stands" } else { "is gone" };
+            violations.push(format!("event {number} left {statuses:?} and got no late record; what is owed {stands}"));
         }
     }
     for (place, count) in &got {
@@ -189,6 +190,9 @@ fn late(history: &History, expect: &Expect) -> Row {
         } else if expect.once && *count > 1 {
             violations.push(format!("{count} late records for the event at {place:?}"));
         }
+    }
+    for place in history.standing.iter().filter(|place| got.contains_key(place)) {
+        violations.push(format!("the event at {place:?} has its late record, and is still owed one"));
     }
     let more = got.values().filter(|count| **count > 1).count();
     let figures = format!(

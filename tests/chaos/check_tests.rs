@@ -60,6 +60,7 @@ const WRONG: &[(&str, &str, Change)] = &[
     ("a record only one reader saw", "-- two readers agree", |h| h.concurrent.truncate(EVENTS - 1)),
     ("a missing late record", "I4 late records", |h| h.late.clear()),
     ("a late record that is not terminal", "I4 late records", |h| h.late[0].terminal = false),
+    ("a debt that was paid and stands", "I4 late records", |h| h.standing = [(1, 3)].into()),
     ("two late records", "I4 late records", |h| h.late.push(h.late[0].clone())),
     ("a late record of nothing", "I4 late records", |h| h.late.push(Late { offset: 99, ..h.late[0].clone() })),
     ("calls over the budget", "I5 I7 calls", |h| h.calls[9].ms = h.calls[0].ms + 1),

@@ -1,6 +1,6 @@
 //! What was seen of a run: what the checker judges. Nothing in it comes from the product's own code.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A record of the input topic, by the number of its event.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +57,8 @@ pub(crate) struct History {
     /// From the reader that ran beside.
     pub(crate) concurrent: Vec<Output>,
     pub(crate) late: Vec<Late>,
+    /// What stands on the log of obligations at the end, by partition and offset of the event.
+    pub(crate) standing: BTreeSet<(i32, i64)>,
     pub(crate) dead_letters: usize,
     pub(crate) calls: Vec<Call>,
     pub(crate) commits: Vec<Commit>,

@@ -1,7 +1,7 @@
 //! Kafka as the suite uses it: a plain client, without the product's own code.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     process,
     sync::{
         Arc, Mutex,
@@ -138,9 +138,9 @@ pub(crate) struct Seen {
     pub(crate) dead_letters: usize,
     pub(crate) contradictions: Vec<String>,
     /// Events that left while an answer could still come, and have not left again with it.
-    open: HashSet<usize>,
+    pub(crate) open: HashSet<usize>,
     /// Events with a terminal late record, by partition and offset.
-    answered: HashSet<(i32, i64)>,
+    pub(crate) answered: HashSet<(i32, i64)>,
     known: Vec<bool>,
     assessed: HashMap<String, String>,
 }
@@ -285,6 +285,22 @@ pub(crate) fn read_input(topics: &Topics, count: usize) -> Vec<Input> {
         assert_eq!(event(topics.seed, number).payload.as_deref(), message.payload(), "the suite sent something else");
     });
     input.into_iter().enumerate().map(|(n, record)| record.unwrap_or_else(|| panic!("{n} was not sent"))).collect()
+}
+
+/// What stands on the log of obligations, by partition and offset of the event.
+pub(crate) fn standing(topics: &Topics) -> BTreeSet<(i32, i64)> {
+    let mut standing = BTreeSet::new();
+    read_to_end(topics, &["state.pending"], |message| {
+        let mut place = std::str::from_utf8(message.key().unwrap()).unwrap().rsplit('/');
+        let offset = place.next().unwrap().parse().unwrap();
+        let place = (place.next().unwrap().parse().unwrap(), offset);
+        if message.payload().is_some() {
+            standing.insert(place);
+        } else {
+            standing.remove(&place);
+        }
+    });
+    standing
 }
 
 /// Threads that watch a run from beside: a reader of what leaves, and an observer of what is committed.

@@ -16,7 +16,7 @@ use crate::{
     check::{check, table},
     events::{Dice, PRIVATE, THREAT},
     history::{Call, Commit, Expect, History},
-    kafka::{Feeder, Topics, Watch, read_all, read_input, written},
+    kafka::{Feeder, Topics, Watch, read_all, read_input, standing, written},
     options::Options,
     plan::{Fault, Plan},
     world::{Memory, Place, Process, Providers, SECRET, Setup, start_brokers},
@@ -289,8 +289,14 @@ impl Run<'_> {
         }
         let late = || watch.seen.lock().unwrap().late.len();
         let (start, mut last, mut quiet) = (Instant::now(), late(), Instant::now());
+        self.history.input = read_input(self.topics, self.history.sent.len());
         // What a killed replica was about to ask another one asks when its claim is over.
-        let all_paid = || watch.owed().0 <= watch.owed().1;
+        let all_paid = || {
+            let (seen, input) = (watch.seen.lock().unwrap(), &self.history.input);
+            seen.open
+                .iter()
+                .all(|n| input.get(*n).is_some_and(|input| seen.answered.contains(&(input.partition, input.offset))))
+        };
         while (quiet.elapsed() < Duration::from_secs(2) || !all_paid()) && start.elapsed() < Duration::from_secs(90) {
             thread::sleep(Duration::from_millis(50));
             if late() > last {
@@ -316,7 +322,7 @@ impl Run<'_> {
         if let (Some(committed), Some(output_ends)) = (committed, self.topics.ends(&consumer, "out")) {
             commits.push(Commit { committed, output_ends });
         }
-        self.history.input = read_input(self.topics, self.history.sent.len());
+        self.history.standing = standing(self.topics);
         let of = |(provider, indicator, ms)| Call { provider, indicator, ms };
         self.history.calls = self.providers.calls().into_iter().map(of).collect();
         self.history.output = last.output;
