@@ -33,6 +33,7 @@ const FEED_NAMES: &[(&str, &str)] = &[
     ("passivetotal", "PassiveTotal"),
     ("urlscan", "urlscan.io"),
     ("safebrowsing", "Google Safe Browsing"),
+    ("safebrowsing_v5", "Google Safe Browsing"),
     ("malwarebazaar", "MalwareBazaar"),
     ("urlhaus", "URLhaus"),
     ("threatfox", "ThreatFox"),

@@ -6,7 +6,7 @@ use crate::{
     model::{IndicatorKind, ProviderId, SharedClock},
     provider::{
         Config, Provider, abuseipdb, circl_pdns, greynoise, hashlookup, internetdb, malwarebazaar, misp, otx, otx_pdns,
-        passivetotal, request::Wire, safebrowsing, shodan, threatfox, urlhaus, urlscan, virustotal,
+        passivetotal, request::Wire, safebrowsing, safebrowsing_v5, shodan, threatfox, urlhaus, urlscan, virustotal,
     },
 };
 
@@ -65,6 +65,7 @@ pub const KNOWN: &[Spec] = &[
     otx::SPEC,
     otx_pdns::SPEC,
     circl_pdns::SPEC,
+    safebrowsing_v5::SPEC,
 ];
 
 /// The provider of that name.

@@ -38,7 +38,7 @@ pub(crate) const SPEC: Spec = Spec {
 /// URLs of one request, at most.
 const URLS: usize = 500;
 /// A match scores at least this.
-const FLOOR: u8 = 70;
+pub(crate) const FLOOR: u8 = 70;
 const THREATS: [&str; 4] = ["MALWARE", "SOCIAL_ENGINEERING", "UNWANTED_SOFTWARE", "POTENTIALLY_HARMFUL_APPLICATION"];
 
 fn build(config: &Config, clock: SharedClock) -> Result<Arc<dyn Provider>, BuildError> {
@@ -71,7 +71,7 @@ struct RefusalBody {
     details: Option<Vec<Value>>,
 }
 
-fn judge(status: u16, body: Option<&[u8]>) -> Option<LookupError> {
+pub(crate) fn judge(status: u16, body: Option<&[u8]>) -> Option<LookupError> {
     let refusal: Refusal = serde_json::from_slice(body.filter(|_| status == 400)?).ok()?;
     let invalid = |detail: &Value| detail["reason"] == "API_KEY_INVALID";
     let told = refusal.error.message.is_some_and(|message| message.starts_with("API key"));
@@ -130,11 +130,11 @@ fn verdict(indicator: &Indicator, matches: &[Match]) -> (VerdictKind, Evidence) 
 }
 
 /// A duration in the text form of protocol buffers: `300s`, `593.440s`.
-fn seconds(text: &str) -> Option<Duration> {
+pub(crate) fn seconds(text: &str) -> Option<Duration> {
     Duration::try_from_secs_f64(text.strip_suffix('s')?.parse().ok()?).ok()
 }
 
-fn report(url: &str) -> Box<str> {
+pub(crate) fn report(url: &str) -> Box<str> {
     let mut page = "https://transparencyreport.google.com/safe-browsing/search?url=".to_owned();
     text::encode(url, &mut page);
     page.into()

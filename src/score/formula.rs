@@ -38,6 +38,7 @@ const NAME: Table = &[
     ("passivetotal", Slot::Best, 40.0),
     ("urlscan", Slot::Best, 40.0),
     ("safebrowsing", Slot::Best, 40.0),
+    ("safebrowsing_v5", Slot::Best, 40.0),
     ("urlhaus", Slot::Best, 40.0),
     ("misp", Slot::Best, 40.0),
 ];
@@ -49,6 +50,7 @@ const WORST_FLOOR: &[(&str, f64)] = &[
     ("misp", 70.0),
     ("malwarebazaar", 70.0),
     ("safebrowsing", 70.0),
+    ("safebrowsing_v5", 70.0),
     ("urlhaus", 70.0),
     ("threatfox", 70.0),
 ];

@@ -9,7 +9,7 @@ use crate::{
     model::{IndicatorKind, ProviderId},
     simulator::{
         Truth, abuseipdb, circl_pdns, greynoise, hashlookup, internetdb, malwarebazaar, misp, otx, otx_pdns,
-        passivetotal, quota::Standing, safebrowsing, shodan, threatfox, urlhaus, urlscan, virustotal,
+        passivetotal, quota::Standing, safebrowsing, safebrowsing_v5, shodan, threatfox, urlhaus, urlscan, virustotal,
     },
 };
 
@@ -31,6 +31,7 @@ pub(crate) const FACES: &[Face] = &[
     otx::FACE,
     otx_pdns::FACE,
     circl_pdns::FACE,
+    safebrowsing_v5::FACE,
 ];
 
 /// Where a service looks for the key.
@@ -102,6 +103,8 @@ pub(crate) struct Call {
     /// Path without the service's prefix, still percent-encoded.
     pub(crate) path: String,
     pub(crate) query: HashMap<String, String>,
+    /// As it came, with parameters that are there several times.
+    pub(crate) raw_query: String,
     pub(crate) accepts_json: bool,
     pub(crate) body: Vec<u8>,
 }
@@ -114,6 +117,12 @@ impl Call {
         pairs
             .filter_map(|(name, value)| Some((name.to_owned(), decode(&value.replace('+', " "))?.into_owned())))
             .collect()
+    }
+
+    /// Every value of a parameter of the query.
+    pub(crate) fn all(&self, name: &str) -> impl Iterator<Item = String> {
+        let pairs = self.raw_query.split('&').filter_map(|pair| pair.split_once('='));
+        pairs.filter(move |(of, _)| *of == name).filter_map(|(_, value)| decode(value).map(Cow::into_owned))
     }
 
     /// The body as JSON; null where it is none.

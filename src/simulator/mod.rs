@@ -31,6 +31,7 @@ mod plan;
 mod quota;
 mod render;
 mod safebrowsing;
+mod safebrowsing_v5;
 mod server;
 mod shodan;
 mod threatfox;

@@ -34,7 +34,7 @@ pub(crate) const FACE: Face = Face {
     headers: |_| Vec::new(),
 };
 
-fn error(code: u16, status: &str, message: &str, reason: &str) -> Answer {
+pub(crate) fn error(code: u16, status: &str, message: &str, reason: &str) -> Answer {
     let details =
         [json!({ "@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": reason, "domain": "googleapis.com" })];
     let error = json!({ "code": code, "message": message, "status": status, "details": details });

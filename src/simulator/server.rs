@@ -183,6 +183,7 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
         method: parts.method,
         path,
         query: Query::try_from_uri(&parts.uri).map(|Query(query)| query).unwrap_or_default(),
+        raw_query: parts.uri.query().unwrap_or_default().to_owned(),
         accepts_json: accepts(&parts.headers, header::ACCEPT.as_str(), "json"),
         body: to_bytes(body, MAX_REQUEST).await.map(Vec::from).unwrap_or_default(),
     };

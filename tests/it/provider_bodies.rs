@@ -8,7 +8,7 @@ use sidelight::{
     model::{Evidence, FailReason, Indicator, IndicatorKind, ProviderId, Verdict},
     provider::{
         CIRCL_PDNS, GREYNOISE, HASHLOOKUP, INTERNETDB, LookupError, MALWAREBAZAAR, MISP, OTX, OTX_PDNS, PASSIVETOTAL,
-        SAFEBROWSING, SHODAN, THREATFOX, URLHAUS, URLSCAN, spec,
+        SAFEBROWSING, SAFEBROWSING_V5, SHODAN, THREATFOX, URLHAUS, URLSCAN, spec,
     },
 };
 
@@ -123,6 +123,13 @@ fn rows() -> Vec<Row> {
         Row(CIRCL_PDNS, "lines", 200, K::Domain, NAME),
         Row(CIRCL_PDNS, "names_of_an_address", 200, K::Ipv4, IP),
         Row(CIRCL_PDNS, "nothing", 200, K::Domain, NAME),
+        Row(SAFEBROWSING_V5, "threat", 200, K::Url, URL),
+        Row(SAFEBROWSING_V5, "expression_of_the_host", 200, K::Url, URL),
+        Row(SAFEBROWSING_V5, "whole_url", 200, K::Url, URL),
+        Row(SAFEBROWSING_V5, "clean", 200, K::Url, URL),
+        Row(SAFEBROWSING_V5, "clean_for_long", 200, K::Url, URL),
+        Row(SAFEBROWSING_V5, "refused_key", 400, K::Url, URL),
+        Row(SAFEBROWSING_V5, "not_enabled", 403, K::Url, URL),
     ]
 }
 

@@ -9,8 +9,8 @@ use sidelight::{
     model::{FailReason, Indicator, IndicatorKind, ProviderId, VerdictKind},
     provider::{
         self, ABUSEIPDB, CIRCL_PDNS, Config, GREYNOISE, HASHLOOKUP, INTERNETDB, KNOWN, KeyUse, LookupError,
-        MALWAREBAZAAR, MISP, OTX, OTX_PDNS, PASSIVETOTAL, Provider, SAFEBROWSING, SHODAN, THREATFOX, URLHAUS, URLSCAN,
-        VIRUSTOTAL, spec,
+        MALWAREBAZAAR, MISP, OTX, OTX_PDNS, PASSIVETOTAL, Provider, SAFEBROWSING, SAFEBROWSING_V5, SHODAN, THREATFOX,
+        URLHAUS, URLSCAN, VIRUSTOTAL, spec,
     },
     simulator::{Class, Fault, FaultRule, Handle, Simulator, SimulatorConfig, Truths},
 };
@@ -130,6 +130,14 @@ const SUBJECTS: &[Subject] = &[
             (Fault::WrongContentType, Outcome::Verdict(VerdictKind::Found)),
             (Fault::Empty, Outcome::Verdict(VerdictKind::NotFound)),
         ],
+        ..PLAIN
+    },
+    Subject {
+        id: SAFEBROWSING_V5,
+        kind: IndicatorKind::Url,
+        found: "http://found.example/",
+        clean: Some("http://clean.example/"),
+        not_found: None,
         ..PLAIN
     },
 ];

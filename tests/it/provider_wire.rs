@@ -6,8 +6,8 @@ use sidelight::{
     model::{FailReason, Indicator, IndicatorKind, ProviderId, VerdictKind},
     provider::{
         self, ABUSEIPDB, BuildError, CIRCL_PDNS, Feedback, GREYNOISE, HASHLOOKUP, INTERNETDB, KNOWN, KeyUse,
-        LookupError, MALWAREBAZAAR, MISP, OTX, OTX_PDNS, PASSIVETOTAL, SAFEBROWSING, SHODAN, THREATFOX, URLHAUS,
-        URLSCAN, VIRUSTOTAL,
+        LookupError, MALWAREBAZAAR, MISP, OTX, OTX_PDNS, PASSIVETOTAL, SAFEBROWSING, SAFEBROWSING_V5, SHODAN,
+        THREATFOX, URLHAUS, URLSCAN, VIRUSTOTAL,
     },
 };
 
@@ -126,7 +126,7 @@ async fn requests_of_other_shapes_say_what_the_services_expect() {
         ("198.51.100.7", "host.example", "http://a.example/b?c=d&e", sample(IndicatorKind::Md5));
     let basic = format!("authorization: basic {}", STANDARD.encode(format!("user:{CANARY}")).to_ascii_lowercase());
     let own = |header: &str| format!("{header}: {CANARY}");
-    let rows: [(ProviderId, IndicatorKind, &str, String, String, &str); 22] = [
+    let rows: [(ProviderId, IndicatorKind, &str, String, String, &str); 23] = [
         (SHODAN, IndicatorKind::Ipv4, ip, format!("GET /shodan/host/{ip}?minify=true&key={CANARY}"), String::new(), ""),
         (SHODAN, IndicatorKind::Domain, name, format!("GET /dns/domain/{name}?key={CANARY}"), String::new(), ""),
         (
@@ -162,6 +162,14 @@ async fn requests_of_other_shapes_say_what_the_services_expect() {
             format!("POST /v4/threatMatches:find?key={CANARY}"),
             String::new(),
             r#""threatEntries":[{"url":"http://a.example/b?c=d&e"}]"#,
+        ),
+        (
+            SAFEBROWSING_V5,
+            IndicatorKind::Url,
+            url,
+            format!("GET /v5/urls:search?urls=http:%2F%2Fa.example%2Fb%3Fc%3Dd%26e&alt=json&key={CANARY}"),
+            String::new(),
+            "",
         ),
         (
             URLHAUS,

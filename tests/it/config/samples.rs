@@ -8,7 +8,7 @@ use sidelight::{
     provider::{KNOWN, KeyUse, VIRUSTOTAL},
 };
 
-const KEYS: [(&str, &str); 14] = [
+const KEYS: [(&str, &str); 15] = [
     ("VT_API_KEY", "one"),
     ("ABUSEIPDB_API_KEY", "two"),
     ("SHODAN_API_KEY", "three"),
@@ -23,6 +23,7 @@ const KEYS: [(&str, &str); 14] = [
     ("OTX_API_KEY", "twelve"),
     ("OTX_PDNS_API_KEY", "thirteen"),
     ("CIRCL_PDNS_API_KEY", "user:fourteen"),
+    ("SAFEBROWSING_V5_API_KEY", "fifteen"),
 ];
 
 #[test]
