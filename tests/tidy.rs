@@ -58,6 +58,9 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("toml", &["config/"]),
     ("redb", &["state/"]),
     ("anyhow", &["main.rs", "cli/"]),
+    ("csv", &["cli/"]),
+    ("glob", &["cli/"]),
+    ("zstd", &["cli/"]),
     ("mimalloc", &["main.rs"]),
     ("libmimalloc_sys", &["main.rs"]),
     // The lint that a place with unsafe code has to switch off.

@@ -18,7 +18,7 @@ use crate::{
 /// Arguments of `annotate`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Files; standard input where there is none.
+    /// Files, plain or packed by gzip or zstd, or patterns such as 'logs/*.gz'; standard input where there is none, or for '-'.
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
     #[command(flatten)]
@@ -36,14 +36,15 @@ pub(super) fn run(args: &Args) -> Outcome {
     config.pipeline.park_bytes = config.pipeline.park_bytes.max(256 << 20);
     config.pipeline.shards = 1;
     let (engine, pipeline, member) = build_for_command(&config, SystemClock::shared())?;
-    let mut input = input::open(&args.files)?;
+    let places = input::places(&args.files)?;
+    let bar = input::bar(&places);
+    let mut lines = input::open_all(&places, &bar)?;
     let out = BufWriter::with_capacity(1 << 18, io::stdout());
     let sink = Arc::new(LineSink::new(Box::new(out), pipeline.delivered()));
     let running = pipeline.spawn(Arc::clone(&sink) as Arc<dyn Sink>)?;
     let gauge = running.gauge();
-    let bar = input.bar.clone();
     let mut intake = running.intake();
-    let fed = feed(&mut *input.reader, &mut intake, &mut |bytes| bar.inc(bytes));
+    let fed = feed(&mut *lines, &mut intake);
     while gauge.moving().records > 0 && gauge.failure().is_none() {
         std::thread::sleep(Duration::from_millis(2));
     }
@@ -54,7 +55,7 @@ pub(super) fn run(args: &Args) -> Outcome {
         member.leave(Duration::from_secs(2));
     }
     engine.shutdown();
-    input.bar.finish_and_clear();
+    bar.finish_and_clear();
     if let Some(text) = failure {
         return Err(anyhow::anyhow!(text).into());
     }

@@ -35,11 +35,11 @@ pub enum SourceError {
     TooLong(i64),
 }
 
-/// Hands every line of `input` to the pipeline, as partition 0 of the topic `stdin`. `read` hears the bytes of every batch.
+/// Hands every line of `input` to the pipeline, as partition 0 of the topic `stdin`.
 ///
 /// # Errors
 /// [`SourceError`]; the lines before it have been handed over.
-pub fn feed(input: &mut dyn BufRead, intake: &mut dyn Intake, read: &mut dyn FnMut(u64)) -> Result<u64, SourceError> {
+pub fn feed(input: &mut dyn BufRead, intake: &mut dyn Intake) -> Result<u64, SourceError> {
     let topic: Arc<str> = "stdin".into();
     let metadata = String::new();
     intake.assigned(Assigned { topic: Arc::clone(&topic), partition: 0, epoch: 1, metadata, committed: None });
@@ -50,14 +50,12 @@ pub fn feed(input: &mut dyn BufRead, intake: &mut dyn Intake, read: &mut dyn FnM
             std::thread::sleep(Duration::from_millis(1));
         }
         let mut batch = Vec::with_capacity(BATCH);
-        let mut bytes = 0u64;
         while batch.len() < BATCH {
             let line = read_line(input, offset + 1)?;
-            let Some((line, length)) = line else {
+            let Some(line) = line else {
                 ended = true;
                 break;
             };
-            bytes += length;
             let origin = Origin { topic: Arc::clone(&topic), partition: 0, offset };
             let payload = Some(as_event(line));
             batch.push(Record { origin, key: None, payload, headers: Vec::new(), timestamp: None, epoch: 1 });
@@ -66,13 +64,12 @@ pub fn feed(input: &mut dyn BufRead, intake: &mut dyn Intake, read: &mut dyn FnM
         if !batch.is_empty() {
             intake.records(batch);
         }
-        read(bytes);
     }
     Ok(offset.unsigned_abs())
 }
 
 /// The next line without its end, and the bytes read for it.
-fn read_line(input: &mut dyn BufRead, line: i64) -> Result<Option<(Vec<u8>, u64)>, SourceError> {
+fn read_line(input: &mut dyn BufRead, line: i64) -> Result<Option<Vec<u8>>, SourceError> {
     let mut bytes = Vec::new();
     let mut limited = io::Read::take(input, LONGEST_LINE as u64 + 1);
     let length = limited.read_until(b'\n', &mut bytes).map_err(|source| SourceError::Read { line, source })?;
@@ -88,7 +85,7 @@ fn read_line(input: &mut dyn BufRead, line: i64) -> Result<Option<(Vec<u8>, u64)
     if bytes.last() == Some(&b'\r') {
         bytes.pop();
     }
-    Ok(Some((bytes, length as u64)))
+    Ok(Some(bytes))
 }
 
 /// A line as a JSON object.
@@ -134,7 +131,7 @@ mod tests {
     fn objects_stay_and_other_lines_are_wrapped() {
         let input = b"{\"a\":1}\r\nplain \"text\"\n\n{broken\n[1]\nlast".as_slice();
         let mut seen = Seen::default();
-        let lines = feed(&mut io::BufReader::new(input), &mut seen, &mut |_| {}).expect("readable");
+        let lines = feed(&mut io::BufReader::new(input), &mut seen).expect("readable");
         assert_eq!(lines, 6);
         assert_eq!(
             seen.0,

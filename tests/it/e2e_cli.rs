@@ -1,6 +1,7 @@
 //! The command line as people and scripts use it.
 
 use std::{
+    io::Write,
     net::TcpListener,
     time::{Duration, Instant},
 };
@@ -83,6 +84,74 @@ fn extract_lists_what_is_in_each_line() {
     let hosts = run_with(program().args(["extract", "--hosts", "--kinds", "domain"]), input.as_bytes());
     let hosts = json_lines(&text(&hosts.stdout));
     assert_eq!(hosts[3]["indicators"][0]["value"], "phish-mail.com");
+}
+
+fn packed(bytes: &[u8]) -> Vec<u8> {
+    let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packer.write_all(bytes).unwrap();
+    packer.finish().unwrap()
+}
+
+#[test]
+fn extract_reads_packed_files_and_patterns_in_order() {
+    let _turn = beside_others();
+    let directory = Directory::new();
+    // More than the workers take at once, and no line break at the end.
+    let lines: Vec<String> = (0..60_000).map(|n| format!("line {n} from {}", address(81, n))).collect();
+    let text_of = |lines: &[String]| lines.join("\n");
+    let plain = directory.write("a.log", text_of(&lines).as_bytes());
+    directory.write("b.gz", &[packed(b"x 45.83.12.7\n"), packed(b"y 45.83.12.8")].concat());
+    directory.write("c.zst", &zstd::encode_all(&b"z 45.83.12.9"[..], 1).unwrap());
+
+    let alone = run_with(program().arg("extract").arg(&plain), b"");
+    let found = json_lines(&text(&alone.stdout));
+    assert_eq!(found.len(), lines.len());
+    for (n, line) in found.iter().enumerate() {
+        assert_eq!(line["line"], n + 1);
+        assert_eq!(line["indicators"][0]["value"], address(81, n));
+        assert!(line.get("file").is_none(), "one file needs no name");
+    }
+
+    let pattern = plain.with_file_name("[bc].*");
+    let both = run_with(program().args(["extract", "--format", "csv", "--hosts"]).arg(&pattern), b"");
+    let rows = text(&both.stdout);
+    let rows: Vec<&str> = rows.lines().collect();
+    assert_eq!(rows[0], "file,line,type,value,raw,start,end,field,suppressed");
+    let ends = [
+        "b.gz,1,ipv4,45.83.12.7,45.83.12.7,2,12,message,",
+        "b.gz,2,ipv4,45.83.12.8,45.83.12.8,2,12,message,",
+        "c.zst,1,ipv4,45.83.12.9,45.83.12.9,2,12,message,",
+    ];
+    assert_eq!(rows.len(), 1 + ends.len(), "{rows:?}");
+    for (row, end) in rows[1..].iter().zip(ends) {
+        assert!(row.ends_with(end), "{row}");
+    }
+
+    let broken = directory.write("d.gz", &packed(b"a line with 45.83.12.7 in it\n")[..20]);
+    let failed = run_with(program().arg("extract").arg(&broken), b"");
+    assert_eq!(failed.status.code(), Some(1));
+    assert!(text(&failed.stderr).contains("d.gz"), "{}", text(&failed.stderr));
+    let nothing = run_with(program().arg("extract").arg(plain.with_file_name("*.none")), b"");
+    assert_eq!(nothing.status.code(), Some(1));
+    assert!(text(&nothing.stderr).contains("no file fits"), "{}", text(&nothing.stderr));
+}
+
+#[test]
+fn extract_writes_tables_and_lines_without_defanging() {
+    let _turn = beside_others();
+    let input = "from 10.0.0.5 to hxxp://evil-site[.]com/a\n{\"k\\u001b[2J\":\"45.83.12.7\"}\nnothing\n";
+    let table = text(&run_with(program().args(["extract", "--format", "table"]), input.as_bytes()).stdout);
+    let rows: Vec<Vec<&str>> = table.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(rows[0], ["LINE", "TYPE", "FIELD", "VALUE"]);
+    assert_eq!(rows[1], ["1", "ipv4", "message", "10.0.0.5", "(private_address)"]);
+    assert_eq!(rows[2], ["1", "url", "message", "http://evil-site.com/a"]);
+    assert_eq!(rows[3], ["2", "ipv4", "k\u{fffd}[2J", "45.83.12.7"], "what steers a terminal is not written");
+    assert_eq!(rows.len(), 4);
+    let plain = run_with(program().args(["extract", "--refang"]), input.as_bytes());
+    let expected = input.replace("hxxp://evil-site[.]com", "http://evil-site.com");
+    assert_eq!(text(&plain.stdout), expected);
+    let off = run_with(program().args(["extract", "--defang", "off"]), b"see evil-site[.]com");
+    assert_eq!(json_lines(&text(&off.stdout))[0]["indicators"], json!([]));
 }
 
 #[test]

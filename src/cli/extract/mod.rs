@@ -1,0 +1,94 @@
+//! `sidelight extract`: the indicators of each line, by all cores, in the order of the lines.
+
+mod chunks;
+mod refang;
+mod workers;
+mod write;
+
+use std::{
+    io::{self, BufWriter, Write},
+    path::PathBuf,
+    sync::Arc,
+};
+
+use clap::ValueEnum;
+
+use self::{chunks::Chunks, refang::Refang, write::Writer};
+use crate::{
+    cli::{Outcome, input},
+    extract::{Config, Defang, Extractor},
+    gate::{self, Gate},
+    model::IndicatorKind,
+};
+
+/// Arguments of `extract`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Files, plain or packed by gzip or zstd, or patterns such as 'logs/*.gz'; standard input where there is none, or for '-'.
+    #[arg(value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// How indicators are written: an object for each line of the input, a row for each indicator.
+    #[arg(long, value_enum, default_value_t = Format::Json)]
+    format: Format,
+    /// Write the lines themselves instead, with defanged indicators as they read: evil[.]com becomes evil.com.
+    #[arg(long, conflicts_with_all = ["format", "hosts"])]
+    refang: bool,
+    /// Also list the host of a URL or e-mail address as an indicator of its own.
+    #[arg(long)]
+    hosts: bool,
+    /// Kinds to look for, separated by commas; all where it is not given.
+    #[arg(long, value_name = "KIND,…", value_delimiter = ',', value_parser = kind)]
+    kinds: Vec<IndicatorKind>,
+    /// Which defanged forms are undone.
+    #[arg(long, value_name = "FORMS", value_parser = ["off", "standard", "aggressive"], default_value = "standard")]
+    defang: String,
+}
+
+/// How indicators are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// One JSON object for each line of the input.
+    Json,
+    /// Columns for people.
+    Table,
+    /// Comma-separated, with a header.
+    Csv,
+}
+
+fn kind(name: &str) -> Result<IndicatorKind, String> {
+    IndicatorKind::parse(name).ok_or_else(|| {
+        let known: Vec<&str> = IndicatorKind::ALL.iter().map(|kind| kind.as_str()).collect();
+        format!("one of {}", known.join(", "))
+    })
+}
+
+pub(super) fn run(args: &Args) -> Outcome {
+    let defang = match args.defang.as_str() {
+        "off" => Defang::Off,
+        "aggressive" => Defang::Aggressive,
+        _ => Defang::Standard,
+    };
+    let mut config = Config { url_hosts: args.hosts, max_per_event: 100_000, defang, ..Config::default() };
+    if !args.kinds.is_empty() {
+        config.kinds.clone_from(&args.kinds);
+    }
+    let extractor = Extractor::new(&config);
+    let places = input::places(&args.files)?;
+    let bar = input::bar(&places);
+    let mut out = BufWriter::with_capacity(1 << 18, io::stdout().lock());
+    let many = places.len() > 1;
+    let chunks = Chunks::new(places, bar.clone());
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    if args.refang {
+        let refang = Arc::new(Refang::new(extractor, &config));
+        workers::in_order(cores, chunks, move || refang::worker(Arc::clone(&refang)), &mut out)?;
+    } else {
+        let writer =
+            Arc::new(Writer { format: args.format, many, extractor, gate: Gate::new(&gate::Config::default()) });
+        writer.header(&mut out)?;
+        workers::in_order(cores, chunks, move || write::worker(Arc::clone(&writer)), &mut out)?;
+    }
+    out.flush()?;
+    bar.finish_and_clear();
+    Ok(())
+}
