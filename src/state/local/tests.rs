@@ -32,7 +32,7 @@ struct Heard(Arc<Mutex<Vec<String>>>);
 
 impl Heard {
     fn wait(&self, count: usize) -> Vec<String> {
-        for _ in 0..2_000 {
+        for _ in 0..12_000 {
             if self.0.lock().len() >= count {
                 break;
             }
