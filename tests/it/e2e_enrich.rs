@@ -129,7 +129,9 @@ fn a_hanging_provider_does_not_slow_known_events_down() {
     let known: Vec<String> = (0..20).map(|n| address(22, n)).collect();
     let warm: Vec<Wire> = known.iter().enumerate().map(|(n, ip)| event("warm", n, ip)).collect();
     feeder.send_all(0, &warm);
-    assert_eq!(statuses(&output.wait(warm.len(), WITHIN))["complete"], warm.len());
+    // On a busy machine some of them leave before their answer: it follows, and is known all the same.
+    let owed = output.wait(warm.len(), WITHIN).iter().filter(|record| record.status() != "complete").count();
+    assert!(late.wait(owed, WITHIN).iter().all(|record| record.status() == "complete"));
 
     // The same rate without trouble: what this machine can do at this moment.
     let begun = Instant::now();
@@ -200,8 +202,8 @@ fn a_hanging_provider_does_not_slow_known_events_down() {
     assert!(longest < Duration::from_millis(1_500).max(control * 3), "{longest:?}, {control:?} without it");
 
     stage.providers.simulator().faults().clear_all();
-    let late = late.wait(waiting.len(), WITHIN);
-    assert_eq!(late.len(), waiting.len(), "one late record for each");
+    let late = late.wait(owed + waiting.len(), WITHIN);
+    assert_eq!(late.len(), owed + waiting.len(), "one late record for each");
     for (ip, _) in &waiting {
         let record = late.iter().find(|record| record.text().contains(&format!("\"{ip}\""))).unwrap();
         assert_eq!(record.status(), "complete", "{}", record.text());

@@ -39,6 +39,8 @@ fn a_refused_key_is_shown_and_the_others_do_its_work() {
     let directory = stage.config().parent().unwrap().to_str().unwrap().to_owned();
     stage.variable("CREDENTIALS_DIRECTORY", &directory);
     stage.set("providers.virustotal.keys.third.api_key", "{ credential = \"third\" }");
+    // So little that the third has to be used as well.
+    stage.set("providers.virustotal.keys.second.quota", "\"10/min\"");
     let daemon = stage.start();
     let output = Tap::open(&stage.output());
     let wires: Vec<Wire> = (0..30)
