@@ -88,6 +88,7 @@ pub(crate) fn run(plan: &Plan, options: &Options) -> bool {
         guarantee: plan.guarantee.to_owned(),
         protocol: options.protocol.clone(),
         quota: options.quota,
+        orderly: plan.orderly,
         patience: if plan.owing.is_some() { 300 } else { 10 },
     };
     let mut run = Run {

@@ -168,6 +168,8 @@ pub(crate) struct Setup {
     pub(crate) guarantee: String,
     pub(crate) protocol: String,
     pub(crate) quota: u64,
+    /// No replica is killed or frozen.
+    pub(crate) orderly: bool,
     /// How long a provider is given for an answer, seconds.
     pub(crate) patience: u64,
 }
@@ -175,9 +177,12 @@ pub(crate) struct Setup {
 impl Setup {
     /// Writes the configuration of a replica.
     pub(crate) fn write(&self, place: &Place, replica: usize, providers: &Providers) -> PathBuf {
-        let Self { brokers, name, guarantee, protocol, quota, patience, .. } = self;
+        let Self { brokers, name, guarantee, protocol, quota, orderly, patience, .. } = self;
         let session = if protocol == "consumer" {
             "\"group.protocol\" = \"consumer\""
+        } else if *orderly {
+            // Nobody waits for the end of a session: a short one would only put out living members that a busy machine holds up.
+            ""
         } else {
             "\"session.timeout.ms\" = \"2000\"\n\"heartbeat.interval.ms\" = \"400\""
         };
