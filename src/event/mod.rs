@@ -16,6 +16,7 @@ mod syslog;
 mod unescape;
 mod walk;
 mod written;
+mod xml;
 
 pub use bits::Bits;
 pub use outline::{Format, Outline, Threat};

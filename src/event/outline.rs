@@ -15,6 +15,8 @@ pub enum Format {
     Leef,
     /// RFC 5424 or RFC 3164 syslog.
     Syslog,
+    /// A Windows event as XML, with or without a syslog header.
+    Xml,
     /// Any other UTF-8 text.
     #[default]
     Text,

@@ -96,6 +96,17 @@ impl<'a> Source<'a> {
         Self { text, origin }
     }
 
+    /// Whether something inside of the part `range` is written otherwise in the layer below.
+    pub fn is_undone(&self, range: Range<usize>) -> bool {
+        match self.origin {
+            Origin::At(_) => false,
+            Origin::Mapped { points, skip, .. } => {
+                let next = points.partition_point(|point| point.plain <= skip + range.start);
+                points.get(next).is_some_and(|point| point.plain < skip + range.end)
+            }
+        }
+    }
+
     /// The bytes of the payload that the non-empty part `range` of the text stands for.
     pub fn span(&self, range: Range<usize>) -> Range<usize> {
         let start = self.origin.start(range.start);

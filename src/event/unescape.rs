@@ -83,6 +83,48 @@ pub(super) fn backslashes(raw: &str, specials: &[u8], breaks: bool, into: &mut L
     changed
 }
 
+/// Undoes the entities of XML. Says whether there was anything to undo.
+pub(super) fn entities(raw: &str, into: &mut Layer) -> bool {
+    const NAMED: [(&str, &str); 5] = [("amp;", "&"), ("lt;", "<"), ("gt;", ">"), ("quot;", "\""), ("apos;", "'")];
+    into.clear();
+    let (mut done, mut seek, mut changed) = (0, 0, false);
+    while let Some(offset) = memchr::memchr(b'&', raw.as_bytes().get(seek..).unwrap_or_default()) {
+        let start = seek + offset;
+        let rest = &raw[start + 1..];
+        let named = NAMED.into_iter().find(|(name, _)| rest.starts_with(name));
+        let mut buffer = [0; 4];
+        let (plain, length) = match (named, number(rest)) {
+            (Some((name, plain)), _) => (plain, name.len()),
+            (None, Some((plain, length))) => (&*plain.encode_utf8(&mut buffer), length),
+            (None, None) => {
+                seek = start + 1;
+                continue;
+            }
+        };
+        into.copy(&raw[done..start], done);
+        into.replace(plain, start..start + 1 + length);
+        done = start + 1 + length;
+        seek = done;
+        changed = true;
+    }
+    if changed {
+        into.copy(&raw[done..], done);
+    }
+    changed
+}
+
+/// The character of `#46;` or `#x2e;`, and the length of that.
+fn number(rest: &str) -> Option<(char, usize)> {
+    let digits = rest.strip_prefix('#')?;
+    let (digits, radix, lead) = match digits.strip_prefix(['x', 'X']) {
+        Some(digits) => (digits, 16, 2),
+        None => (digits, 10, 1),
+    };
+    let length = digits.bytes().take(7).position(|byte| byte == b';')?;
+    let code = u32::from_str_radix(digits.get(..length)?, radix).ok()?;
+    Some((char::from_u32(code)?, lead + length + 1))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -103,6 +145,14 @@ mod tests {
             json(raw, &mut layer);
             assert_eq!(layer.text(), plain, "{name}");
         }
+    }
+
+    #[test]
+    fn entities_are_undone() {
+        let mut layer = Layer::default();
+        assert!(entities("a&amp;b&#46;c&#x2E;d&lt;&none;&#x110000;", &mut layer));
+        assert_eq!(layer.text(), "a&b.c.d<&none;&#x110000;");
+        assert!(!entities("a & b &", &mut layer));
     }
 
     #[test]

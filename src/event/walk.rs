@@ -3,7 +3,7 @@
 use crate::event::{
     Bits, Format, Layer, MESSAGE, Outline, Source, Written, cef,
     json::{self, Strings, Top},
-    leef, pairs, syslog,
+    leef, pairs, syslog, xml,
 };
 
 /// Takes the values of an event.
@@ -34,6 +34,7 @@ pub(crate) struct Scratch {
     json: json::Memory,
     layer: Layer,
     pairs: Vec<pairs::Pair>,
+    elements: xml::Path,
 }
 
 /// Walks a payload. `outline` is overwritten. Linear in the length of the payload.
@@ -64,10 +65,11 @@ pub(crate) fn walk(payload: &[u8], scratch: &mut Scratch, outline: &mut Outline,
     outline.format = lines(source, scratch, visitor);
 }
 
-/// Walks a value that may hold an event itself: JSON, CEF, LEEF. False, and nothing handed on, when it holds none.
+/// Walks a value that may hold an event itself: JSON, CEF, LEEF, XML. False, and nothing handed on, when it holds none.
 pub(crate) fn walk_embedded(value: Source<'_>, scratch: &mut Scratch, visitor: &mut impl Visitor) -> bool {
     match first_byte(value.text()) {
         Some(b'{' | b'[') => document(value, scratch, visitor),
+        Some(b'<') => elements(value, scratch, visitor) || marked(value, scratch, visitor).is_some(),
         _ => marked(value, scratch, visitor).is_some(),
     }
 }
@@ -80,6 +82,18 @@ fn document(value: Source<'_>, scratch: &mut Scratch, visitor: &mut impl Visitor
     }
     let mut strings = Hand { source: value, layer: &mut scratch.layer, visitor };
     json::walk(text, &mut scratch.json, None, &mut strings).is_some()
+}
+
+/// Walks a Windows event; what stands before it is text.
+fn elements(value: Source<'_>, scratch: &mut Scratch, visitor: &mut impl Visitor) -> bool {
+    let text = value.text();
+    let Some(start) = xml::start(text) else { return false };
+    let head = value.slice(0..start);
+    if !head.text().trim_start().starts_with("<?") {
+        hand(MESSAGE, head, visitor);
+    }
+    xml::walk(value.slice(start..text.len()), &mut scratch.elements, &mut scratch.layer, visitor);
+    true
 }
 
 fn first_byte(text: &str) -> Option<u8> {
@@ -100,6 +114,9 @@ fn lines(source: Source<'_>, scratch: &mut Scratch, visitor: &mut impl Visitor) 
         return format;
     }
     let header = syslog::header(source.text());
+    if header.is_none() && first_byte(source.text()) == Some(b'<') && elements(source, scratch, visitor) {
+        return Format::Xml;
+    }
     let body = match &header {
         Some(header) => {
             if let Some(host) = header.host.clone() {
@@ -110,6 +127,9 @@ fn lines(source: Source<'_>, scratch: &mut Scratch, visitor: &mut impl Visitor) 
         }
         None => source,
     };
+    if header.is_some() && elements(body, scratch, visitor) {
+        return Format::Xml;
+    }
     let in_json = header.is_some() && first_byte(body.text()) == Some(b'{') && document(body, scratch, visitor);
     if !in_json && !pairs::walk(body, &mut scratch.pairs, &mut scratch.layer, visitor) {
         hand(MESSAGE, body, visitor);

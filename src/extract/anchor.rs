@@ -102,6 +102,7 @@ impl<'a> Anchors<'a> {
     fn load(&mut self) {
         let mut look = [0_u32; LANES];
         let (mut hex, mut dot, mut part) = (look, look, look);
+        let (mut slash, mut behind, mut bracket) = (look, look, look);
         for index in 0..LANES {
             let start = self.base + index * Lane::LENGTH;
             if start >= self.bytes.len() {
@@ -110,24 +111,44 @@ impl<'a> Anchors<'a> {
             let lane = Lane::load(self.bytes, start);
             let folded = lane.with(0x20);
             let digit = lane.within(b'0', b'9');
-            let signs = lane.is(b'@') | lane.is(b':') | lane.is(b'(') | folded.is(b'[' | 0x20) | lane.is(b']');
-            let rare = lane.is(b'-') | lane.is(0xe3) | lane.is(0xef);
-            look[index] = (signs | rare).bits();
-            if self.escaped {
-                look[index] |= lane.is(b'\\').bits();
+            let wide = lane.wide();
+            // Brackets with their closing ones; percent sign to opening parenthesis.
+            let brackets = folded.is(b'[' | 0x20) | lane.is(b']');
+            let signs = lane.is(b'@') | lane.is(b':') | lane.within(b'%', b'(') | brackets | lane.is(b'-');
+            let mut marks = signs.bits();
+            if wide.bits() != 0 {
+                marks |= (lane.is(0xe2) | lane.is(0xe3) | lane.is(0xef)).bits();
             }
+            look[index] = marks;
+            slash[index] = lane.is(b'\\').bits();
             dot[index] = lane.is(b'.').bits();
+            if slash[index] != 0 {
+                behind[index] = lane.is(b'u').bits();
+                bracket[index] = (lane.is(b'(') | brackets).bits();
+            }
             hex[index] = (folded.within(b'a', b'f') | digit).bits();
             part[index] = if self.names {
-                (folded.within(b'a', b'z') | digit | lane.wide() | lane.is(b'_') | lane.is(b'-')).bits()
+                (folded.within(b'a', b'z') | digit | wide | lane.is(b'_') | lane.is(b'-')).bits()
             } else {
                 digit.bits()
+            };
+        }
+        let (slash, mut slashes) = (join(slash), 0);
+        if slash != 0 {
+            // What stands beyond the lane is not known yet.
+            const NEXT: u64 = 0x8000_8000_8000_8000;
+            const AFTER: u64 = NEXT | NEXT >> 1;
+            let form = join(dot) | join(bracket);
+            slashes = if self.escaped {
+                slash & (join(behind) >> 1 | NEXT) | slash & (slash >> 1 | NEXT) & (form >> 2 | AFTER)
+            } else {
+                slash & ((slash | form) >> 1 | NEXT)
             };
         }
         // A dot counts between two parts of names, or two digits; what stands beyond the block is not known yet.
         let part = join(part);
         let carry = u64::from(self.is_part(before(self.bytes, self.base)));
-        self.pending = join(look) | join(dot) & (part << 1 | carry) & (part >> 1 | 1 << 63);
+        self.pending = join(look) | slashes | join(dot) & (part << 1 | carry) & (part >> 1 | 1 << 63);
         self.sure = self.long_hex(join(hex));
     }
 
@@ -156,10 +177,18 @@ impl<'a> Anchors<'a> {
             b'.' => pos >= self.dots && self.is_dot(pos, suffixes),
             b':' => self.is_colon(pos),
             b'@' => email::is_local(before(bytes, pos)) && is_word(at(bytes, pos + 1)),
+            b'\'' => false,
+            b'%' | b'&' => matches!(at(bytes, pos + 1), b'#' | b'3') && refang::is_form(bytes, pos),
             b'[' | b'(' | b'{' => refang::is_form(bytes, pos),
-            b']' => before(bytes, pos) == b'.',
+            b']' => before(bytes, pos) == b'.' || refang::is_form(bytes, pos),
             b'-' => is_weakness(bytes, pos),
-            b'\\' => at(bytes, pos + 1) == b'u',
+            b'\\' if self.escaped => match at(bytes, pos + 1) {
+                b'u' => true,
+                // Every part of a path is behind two of them.
+                b'\\' => matches!(at(bytes, pos + 2), b'.' | b'[' | b'(') && is_word(before(bytes, pos)),
+                _ => false,
+            },
+            b'\\' => refang::is_form(bytes, pos),
             // Lead bytes of full-width dots and of spaces.
             _ => refang::is_form(bytes, pos),
         }
@@ -201,10 +230,18 @@ impl<'a> Anchors<'a> {
         suffixes.may_be(&word[last + 1..end])
     }
 
+    /// Whether slashes behind backslashes follow the colon, or two backslashes that stand for slashes.
+    fn is_slashes(&self, colon: usize) -> bool {
+        let rest = &self.bytes[colon + 1..];
+        let depth = rest.iter().take(9).take_while(|byte| **byte == b'\\').count();
+        let scheme = matches!(before(self.bytes, colon) | 0x20, b'p' | b's');
+        at(rest, depth) == b'/' || (scheme && depth >= if self.escaped { 4 } else { 2 })
+    }
+
     /// The colon of a URL, or one of an address of version six.
     fn is_colon(&mut self, pos: usize) -> bool {
         let rest = &self.bytes[pos + 1..];
-        if rest.starts_with(b"//") || rest.starts_with(br"\/\/") {
+        if rest.starts_with(b"//") || (at(rest, 0) == b'\\' && self.is_slashes(pos)) {
             return true;
         }
         if pos < self.colons {

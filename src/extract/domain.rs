@@ -12,13 +12,24 @@ use crate::extract::{
 };
 
 /// Top-level domains that are met as file extensions far more often.
-const FILES: [&str; 10] = ["zip", "py", "md", "mov", "cab", "pm", "so", "properties", "ps", "mo"];
+const FILES: [&str; 11] = ["zip", "py", "md", "mov", "cab", "pm", "so", "properties", "ps", "mo", "java"];
 
 /// Top-level domains that are extensions of scripts and sources too; in prose only telling stems are doubted.
 const SCRIPTS: [&str; 12] = ["sh", "pl", "cc", "rs", "app", "ml", "as", "st", "tf", "gd", "la", "bz"];
 
+/// Top-level domains that are verbs and members of code, or names of units; in prose a name of two labels under them is doubted.
+const MEMBERS: [&str; 7] = ["save", "fit", "open", "read", "next", "target", "pub"];
+
 /// Stems of scripts and sources.
-const STEMS: [&str; 22] = [
+const STEMS: [&str; 42] = [
+    "util",
+    "common",
+    "types",
+    "helpers",
+    "base",
+    "requirements",
+    "constraints",
+    "makefile",
     "main",
     "mod",
     "lib",
@@ -41,6 +52,18 @@ const STEMS: [&str; 22] = [
     "entrypoint",
     "utils",
     "profile",
+    "cleanup",
+    "backup",
+    "monitor",
+    "server",
+    "client",
+    "worker",
+    "helper",
+    "check",
+    "convert",
+    "sync",
+    "migrate",
+    "parser",
 ];
 
 /// Top-level domains that are words of code.
@@ -70,6 +93,36 @@ const NAMESPACES: [&str; 21] = [
     "jakarta",
     "dalvik",
     "clojure",
+];
+
+/// First labels of two that are objects of code far more often than hosts: `window.open`, `user.email`.
+const OBJECTS: [&str; 48] = [
+    "self", "this", "window", "document", "os", "sys", "request", "response", "req", "res", "user", "obj", "object",
+    "event", "ctx", "context", "args", "params", "module", "console", "process", "math", "json", "string", "array",
+    "node", "item", "data", "config", "settings", "session", "socket", "conn", "logger", "log", "path", "file",
+    "table", "row", "model", "result", "task", "job", "element", "elem", "datetime", "time", "df",
+];
+
+/// Endings of files before `.example`, `.local` and the like.
+const SAMPLES: [&str; 18] = [
+    "env",
+    "yml",
+    "yaml",
+    "json",
+    "conf",
+    "config",
+    "ini",
+    "py",
+    "php",
+    "xml",
+    "toml",
+    "txt",
+    "rc",
+    "settings",
+    "sample",
+    "properties",
+    "user",
+    "thread",
 ];
 
 /// Labels of the names that virus scanners give.
@@ -140,6 +193,7 @@ pub(super) fn accept(bytes: &[u8], range: Range<usize>, suffix: Suffix, class: C
             (public || suffix == Suffix::Internal) && !is_component(bytes, &range) && at(bytes, range.end) != b'='
         }
         Class::Machine => public && is_whole(bytes, &range),
+        Class::Text if suffix == Suffix::Internal => reads_as_own_host(bytes, range),
         Class::Text => public && reads_as_host(bytes, range, suffix, false),
         Class::Command => public && reads_as_host(bytes, range, suffix, true),
         Class::Ip
@@ -215,11 +269,36 @@ fn reads_as_host(bytes: &[u8], range: Range<usize>, suffix: Suffix, command: boo
     written_as_host(raw, suffix, command)
 }
 
+/// Whether a name in prose under a suffix that resolves only inside is meant as a host; code has words such as `internal` and `test` too.
+fn reads_as_own_host(bytes: &[u8], range: Range<usize>) -> bool {
+    const OWN: [&str; 11] =
+        ["local", "lan", "corp", "localdomain", "intranet", "internal", "example", "test", "invalid", "home", "arpa"];
+    // Names that nobody gives to anything else.
+    const CERTAIN: [&str; 4] = ["lan", "corp", "localdomain", "example"];
+    let raw = &bytes[range.clone()];
+    let mut back = raw.rsplit(|&byte| byte == b'.');
+    let last = back.next().unwrap_or_default();
+    let stem = back.next().unwrap_or_default();
+    let labels = raw.split(|&byte| byte == b'.').count();
+    let among = |names: &[&str], label: &[u8]| names.iter().any(|name| label.eq_ignore_ascii_case(name.as_bytes()));
+    let title = last.first().is_some_and(u8::is_ascii_uppercase) && last.iter().any(u8::is_ascii_lowercase);
+    let reverse = among(&["arpa"], last) && !among(&["home"], stem);
+    among(&OWN, last)
+        && !reverse
+        && !title
+        && !among(&SAMPLES, stem)
+        && (labels > 2 || among(&CERTAIN, last) || stem.iter().any(|byte| matches!(byte, b'0'..=b'9' | b'-')))
+        && (labels > 2 || !among(&NAMESPACES, stem))
+        && reads_as_host(bytes, range, Suffix::Public { labels: 2 }, false)
+}
+
 /// Whether what follows makes it a call, a key, an index, a scope or a part of a path.
 fn is_code_behind(bytes: &[u8], end: usize) -> bool {
     let after = at(bytes, end + 1);
     match at(bytes, end) {
-        b'(' | b'=' | b'[' | b'{' | b'$' | b'@' => true,
+        // Mail servers write `mx.example.org[198.51.100.7]`.
+        b'[' => !is_bracketed_address(&bytes[end..]),
+        b'(' | b'=' | b'{' | b'$' | b'@' => true,
         b'!' => after.is_ascii_alphanumeric(),
         b':' => after == b':',
         b'"' | b'\'' => after == b':',
@@ -230,6 +309,13 @@ fn is_code_behind(bytes: &[u8], end: usize) -> bool {
         },
         _ => false,
     }
+}
+
+fn is_bracketed_address(rest: &[u8]) -> bool {
+    let inside = rest.get(1..).unwrap_or_default();
+    let length =
+        inside.iter().take(46).take_while(|byte| byte.is_ascii_hexdigit() || matches!(byte, b'.' | b':')).count();
+    at(inside, length) == b']' && inside[..length].iter().filter(|byte| matches!(byte, b'.' | b':')).count() >= 2
 }
 
 fn written_as_host(raw: &[u8], suffix: Suffix, command: bool) -> bool {
@@ -278,9 +364,20 @@ fn written_as_host(raw: &[u8], suffix: Suffix, command: bool) -> bool {
     if among(&WORDS) || (is("id") && labels == 2) {
         return web;
     }
+    if among(&MEMBERS) && labels == 2 {
+        return web;
+    }
+    if labels == 2 && !classic && begins(&OBJECTS) {
+        return false;
+    }
+    if is("in") && labels == 2 && begins(&STEMS) {
+        return false;
+    }
     if among(&SCRIPTS) && labels == 2 {
         let stem = STEMS.into_iter().any(|stem| first.eq_ignore_ascii_case(stem.as_bytes()));
-        return !(command || stem || is("sh"));
+        // `Calculator.app`
+        let titled = first[0].is_ascii_uppercase() && first[1..].iter().any(u8::is_ascii_lowercase);
+        return !(command || stem || titled || is("sh"));
     }
     let program =
         is("com") && labels == 2 && PROGRAMS.into_iter().any(|name| first.eq_ignore_ascii_case(name.as_bytes()));
@@ -331,8 +428,6 @@ pub(super) fn address_end(bytes: &[u8], start: usize, end: usize) -> Option<usiz
 
 /// Whether the dotted quad at `start..end` is the version of something.
 pub(super) fn is_version(bytes: &[u8], start: usize, end: usize, class: Class) -> bool {
-    const EXACT: [&str; 11] =
-        ["v", "ver", "rv", "rev", "build", "release", "firmware", "patch", "revision", "versions", "upgrade"];
     let quad = &bytes[start..end];
     if quad.starts_with(b"0.") && quad != b"0.0.0.0" {
         return true;
@@ -355,18 +450,64 @@ pub(super) fn is_version(bytes: &[u8], start: usize, end: usize, class: Class) -
         b'~' => true,
         // Directories of the assembly cache: `System.Web__4.0.0.0__b03f5f7f11d50a3a`.
         b'_' if class == Class::Path => true,
-        b'\\' => is_component(bytes, &(start..end)),
-        _ => {
-            let key = context::key_before(bytes, start);
-            context::ends_with(key, "version")
-                || EXACT.into_iter().any(|word| key.eq_ignore_ascii_case(word.as_bytes()))
+        // Packages of Debian: `name_1.2.3.4_amd64.deb`.
+        b'_' => {
+            let name = before(bytes, start - 1).is_ascii_alphanumeric();
+            name && next == b'_' && at(bytes, end + 1).is_ascii_alphabetic()
         }
+        b'\\' => is_component(bytes, &(start..end)),
+        // A telephone number.
+        b'+' => true,
+        _ => is_version_by_words(bytes, start, 4),
     }
+}
+
+/// Whether the word before what starts at `start` says that it is a version, or a number of another kind; behind `and` and `to`
+/// the number before them decides, of which at most `depth` are looked at.
+fn is_version_by_words(bytes: &[u8], start: usize, depth: usize) -> bool {
+    let key = context::key_before(bytes, start);
+    if key.is_empty() {
+        return false;
+    }
+    let mut lower = [0; 16];
+    let Some(lower) = lower.get_mut(..key.len()) else { return context::ends_with(key, "version") };
+    lower.copy_from_slice(key);
+    lower.make_ascii_lowercase();
+    if lower.ends_with(b"version") || names_version(lower) {
+        return true;
+    }
+    if depth == 0 || !matches!(&*lower, b"and" | b"to" | b"or" | b"through" | b"from" | b"than") {
+        return false;
+    }
+    let Some(head) = bytes.get(..start) else { return false };
+    let Some(word) = memchr::memmem::rfind(&head[start.saturating_sub(40)..], key) else { return false };
+    let head = &head[..start.saturating_sub(40) + word];
+    let quad = head.trim_ascii_end();
+    let digits = quad.iter().rev().take(16).take_while(|byte| byte.is_ascii_digit() || **byte == b'.').count();
+    // `upgraded from`, or another number before `to`.
+    is_version_by_words(bytes, if digits > 0 { quad.len() - digits } else { head.len() }, depth - 1)
+}
+
+/// Words before versions and other numbers with dots, lower case.
+#[rustfmt::skip]
+fn names_version(word: &[u8]) -> bool {
+    matches!(
+        word,
+        b"v" | b"ver" | b"rv" | b"rev" | b"build" | b"release" | b"firmware" | b"patch" | b"revision" | b"versions"
+        | b"upgrade" | b"upgraded" | b"downgraded" | b"chrome" | b"firefox" | b"chromium" | b"edge" | b"safari" | b"opera" | b"java"
+        | b"openssl" | b"teamviewer" | b"anydesk" | b"acrobat" | b"flash" | b"office" | b"framework" | b"runtime" | b"driver" | b"kernel"
+        | b"engine" | b"sdk" | b"plugin" | b"hotfix" | b"definitions" | b"signatures" | b"agent" | b"section" | b"chapter" | b"clause"
+        | b"paragraph" | b"appendix" | b"oid" | b"tel" | b"phone" | b"fax" | b"mobile" | b"baseline"
+    )
 }
 
 /// Whether `head` ends in the name of a program, as `Chrome` in `Chrome/131.0.0.0`.
 fn is_product(head: &[u8]) -> bool {
-    const LOWER: [&str; 8] = ["curl", "wget", "nginx", "apache", "openssl", "python", "java", "git"];
+    #[rustfmt::skip]
+    const LOWER: [&str; 17] = [
+        "curl", "libcurl", "wget", "nginx", "apache", "openssl", "python", "java", "git", "requests", "okhttp",
+        "axios", "php", "perl", "ruby", "libssh", "dropbear",
+    ];
     let length = head.iter().rev().take(32).take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'_').count();
     let word = &head[head.len() - length..];
     let capital = word.first().is_some_and(u8::is_ascii_uppercase) && word.iter().any(u8::is_ascii_lowercase);

@@ -37,9 +37,21 @@ pub(super) fn find(text: &str, start: usize, sign: usize, out: &mut String) -> O
     if !domain.contains('.') {
         return None;
     }
+    if is_remote(local, bytes.get(sign + 1 + domain.len()..).unwrap_or_default()) {
+        return None;
+    }
     out.push_str(local);
     out.push('@');
     name::canonical(domain, out).then_some((start..sign + 1 + domain.len(), sign + 1))
+}
+
+/// Whether what follows makes it a path on a host: `git@github.com:owner/name`, `root@example.com:/tmp`.
+fn is_remote(local: &str, rest: &[u8]) -> bool {
+    match rest {
+        [b':', b'/' | b'~', ..] => true,
+        [b':', next, ..] => local == "git" && next.is_ascii_alphanumeric(),
+        _ => false,
+    }
 }
 
 /// Whether what stands before makes it the password of a URL: `://user:`.

@@ -56,7 +56,7 @@ impl Field {
         let ends = |suffix: &str| ends_with(last, suffix);
         let class = match last.as_bytes().last_chunk::<2>().map(|end| end.map(|byte| byte | 0x20)) {
             Some([b'o', b'n']) if ends("version") => Class::Version,
-            Some([b'e', b'r']) if last.eq_ignore_ascii_case("ver") || ends("_ver") => Class::Version,
+            Some([b'e', b'r']) if is_ver(last) || ends("_ver") => Class::Version,
             Some([b'd', b'r']) if ends("addr") => Class::Ip,
             Some([b's', b's']) if ends("ipaddress") => Class::Ip,
             Some([b'i', b'p']) if ip_word(last) => Class::Ip,
@@ -92,6 +92,12 @@ fn ip_word(last: &str) -> bool {
 /// `SessionId`, `sessionID`; not `valid`.
 fn camel_id(last: &str) -> bool {
     last.ends_with("Id") || last.ends_with("ID") || last.eq_ignore_ascii_case("id")
+}
+
+/// `ver`, `appver`; not `server`.
+fn is_ver(last: &str) -> bool {
+    const NAMES: [&str; 7] = ["ver", "appver", "fwver", "swver", "hwver", "osver", "dbver"];
+    NAMES.into_iter().any(|name| last.eq_ignore_ascii_case(name))
 }
 
 fn ends_with(text: &str, suffix: &str) -> bool {

@@ -15,17 +15,16 @@ pub(super) fn kind(bytes: &[u8], start: usize, end: usize) -> Option<IndicatorKi
         _ => return None,
     };
     let run = bytes.get(start..end)?;
-    let (mut digits, mut letters, mut varied) = (false, false, false);
+    let (mut letters, mut varied) = (false, false);
     for &byte in run {
-        digits |= byte.is_ascii_digit();
         letters |= matches!(byte | 0x20, b'a'..=b'f');
         varied |= byte != run[0];
         if !byte.is_ascii_hexdigit() {
             return None;
         }
     }
-    // A number, a word or a filling is no hash; a long one without letters is not believed either.
-    let plausible = varied && digits && letters;
+    // A number is no hash, nor are all bits set; letters alone are what people write who need one for a test.
+    let plausible = letters && (varied || run[0] | 0x20 != b'f');
     // A directory of that name, as caches have them, is no file.
     let directory = before(bytes, start) == b'\\' && at(bytes, end) == b'\\';
     (plausible && !directory && !in_longer(bytes, start, end) && !is_identifier(bytes, start)).then_some(kind)

@@ -3,6 +3,18 @@
 //! Rules: one pass over the values of an event, hand-written verifiers on anchors, no backtracking: time is linear in the
 //! payload whatever it holds. Private, reserved and internal values are found as any other; judging them is the gate's. Look-alikes
 //! (versions, file names, code, times, identifiers) are left out by what stands around them and by the field they stand in.
+//!
+//! Where tools of this kind disagree, these hold, each with a table in `tests/cases.rs`:
+//!
+//! - A group with a leading zero is octal to some readers and decimal to others: no address in text; in a URL it is read as browsers do.
+//! - Five groups are no address, unless the fifth is a port as packet dumps write it.
+//! - What has no scheme is a host, whatever path follows it: there is no URL to ask about. `tcp://` and `udp://` make URLs as well.
+//! - One span is one indicator: the host of a URL or a mailbox is listed beside it only on request.
+//! - A URL that redirects is one URL as written; a percent-encoded one by itself is undone. Base64 is not: what it hides is not in the text.
+//! - A defanged name is meant as a host whatever its suffix, `evil[.]zip`, but for command lines, where brackets are patterns.
+//! - Letters alone may be a hash, digits alone are a number, and neither all zeros nor all ones are a file.
+//! - `.example`, `.corp`, `.local` and other names that resolve nowhere or only inside are found; the gate keeps them.
+//! - In prose, names of two labels under suffixes that are extensions, verbs or members of code (`.py`, `.save`, `.name`) are not hosts.
 
 mod address;
 mod anchor;

@@ -19,7 +19,8 @@ pub(crate) enum Suffix {
 }
 
 /// Suffixes of RFC 6761, RFC 6762, RFC 8375, `.internal`, and those that organisations commonly use inside.
-const INTERNAL: [&str; 14] = [
+const INTERNAL: [&str; 15] = [
+    "example",
     "local",
     "internal",
     "corp",
@@ -70,7 +71,7 @@ pub(crate) fn suffix(name: &str) -> Suffix {
 /// What has been asked lately about last labels: texts are full of file names, whose extensions are few.
 #[derive(Debug)]
 pub(super) struct Suffixes {
-    /// Labels of up to eight bytes in lower case, and whether they are top-level domains; zero for none.
+    /// Labels of up to eight bytes in lower case, and whether they are top-level domains or internal suffixes; zero for none.
     slots: [(u64, bool); 256],
 }
 
@@ -95,7 +96,8 @@ impl Suffixes {
         if slot.0 != packed {
             let lower = packed.to_be_bytes();
             let label = &lower[lower.len() - label.len()..];
-            *slot = (packed, psl::suffix(label).is_some_and(|suffix| suffix.is_known()));
+            let inside = INTERNAL.into_iter().any(|name| name.as_bytes() == label);
+            *slot = (packed, inside || psl::suffix(label).is_some_and(|suffix| suffix.is_known()));
         }
         slot.1
     }
@@ -188,6 +190,7 @@ mod tests {
             ("dc1.corp", Suffix::Internal),
             ("4.3.2.1.in-addr.arpa", Suffix::Internal),
             ("foo.notatld", Suffix::Unknown),
+            ("evil.example", Suffix::Internal),
             ("xn--bcher-kva.xn--p1ai", Suffix::Public { labels: 1 }),
             ("localhost", Suffix::SingleLabel),
         ];

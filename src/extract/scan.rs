@@ -13,7 +13,8 @@ use crate::{
         field::Class,
         hash,
         name::{self, Suffix, Suffixes},
-        refang, url,
+        refang::{self, Undone},
+        url,
     },
     model::{IndicatorKind, Role},
 };
@@ -61,6 +62,8 @@ pub(super) struct Value<'a> {
     text: &'a str,
     bytes: &'a [u8],
     class: Class,
+    /// Marks of defanging were undone in it.
+    marked: bool,
 }
 
 /// A piece without white space and quotes, and what is in it.
@@ -75,9 +78,10 @@ struct Signs(u8);
 
 impl Signs {
     const DOT: u8 = 1;
+    /// A colon, or the percent sign that may stand for one.
     const COLON: u8 = 2;
     const AT: u8 = 4;
-    /// An opening bracket of any shape, or `]`: the sign of a defanged form.
+    /// An opening bracket of any shape, `]` or `&`: the sign of a defanged form.
     const BRACKET: u8 = 8;
     const WIDE: u8 = 16;
     const DASH: u8 = 32;
@@ -97,9 +101,9 @@ const SIGNS: [u8; 256] = {
     while byte < 256 {
         table[byte] = match byte as u8 {
             b'.' => Signs::DOT,
-            b':' => Signs::COLON,
+            b':' | b'%' => Signs::COLON,
             b'@' => Signs::AT,
-            b'[' | b'(' | b'{' | b']' => Signs::BRACKET,
+            b'[' | b'(' | b'{' | b']' | b'&' => Signs::BRACKET,
             b'-' => Signs::DASH,
             b'\\' => Signs::BACKSLASH,
             0..=b' ' | b'"' | b'<' | b'>' | 0x7f => Signs::STOP,
@@ -122,17 +126,30 @@ pub(super) const SHORTEST: usize = 13;
 
 impl<'a> Value<'a> {
     pub(super) fn new(source: Source<'a>, class: Class) -> Self {
-        Self { source, text: source.text(), bytes: source.text().as_bytes(), class }
+        Self { source, text: source.text(), bytes: source.text().as_bytes(), class, marked: false }
+    }
+
+    /// Text in which something was undone.
+    fn undone(source: Source<'a>, class: Class, undone: Undone) -> Self {
+        Self { marked: undone == Undone::Marks, ..Self::new(source, class) }
     }
 
     /// Finds everything in it.
     pub(super) fn scan(&self, sink: &mut Sink<'_>, layer: &mut Layer) {
         if self.class == Class::Ip && address::is_v4(self.bytes) {
             sink.add_text(IndicatorKind::Ipv4, self.text, self.source.span(0..self.text.len()));
-        } else if sink.extractor.defang == Defang::Aggressive && refang::refang(self.text, true, layer) {
-            Value::new(layer.over(&self.source), self.class).pieces(sink, None);
-        } else {
-            self.pieces(sink, Some(layer));
+            return;
+        }
+        let undone = match sink.extractor.defang {
+            Defang::Aggressive => refang::refang(self.text, true, layer),
+            Defang::Off | Defang::Standard => Undone::Nothing,
+        };
+        match undone {
+            Undone::Nothing if sink.extractor.defang == Defang::Off => self.pieces(sink, None),
+            Undone::Nothing => self.pieces(sink, Some(layer)),
+            undone @ (Undone::Escapes | Undone::Marks) => {
+                Value::undone(layer.over(&self.source), self.class, undone).pieces(sink, None)
+            }
         }
     }
 
@@ -156,10 +173,25 @@ impl<'a> Value<'a> {
             let start = before.iter().rposition(|&byte| is_stop(byte)).map_or(done, |stop| done + stop + 1);
             let rest = &self.bytes[anchor..];
             let end = rest.iter().position(|&byte| is_stop(byte)).map_or(self.bytes.len(), |stop| anchor + stop);
+            let (start, end) = if layer.is_some() { self.with_spaced(anchor, done, start, end) } else { (start, end) };
             self.piece(start..end, sink, layer.as_deref_mut());
             done = end;
             anchors.pass(end);
         }
+    }
+
+    /// The piece with those that spaced forms such as `example [.] com` join to it.
+    fn with_spaced(&self, anchor: usize, done: usize, mut start: usize, mut end: usize) -> (usize, usize) {
+        if anchor == start && start > done && refang::is_spaced_form(self.bytes, anchor) {
+            let head = &self.bytes[done..start - 1];
+            start = head.iter().rposition(|&byte| is_stop(byte)).map_or(done, |stop| done + stop + 1);
+            end = start.max(anchor - 1);
+        }
+        while let Some(next) = refang::joined(self.bytes, end) {
+            let rest = &self.bytes[next..];
+            end = rest.iter().position(|&byte| is_stop(byte)).map_or(self.bytes.len(), |stop| next + stop);
+        }
+        (start, end)
     }
 
     fn piece(&self, range: Range<usize>, sink: &mut Sink<'_>, layer: Option<&mut Layer>) {
@@ -169,13 +201,18 @@ impl<'a> Value<'a> {
         let bytes = &self.bytes[range.clone()];
         let signs = Signs(bytes.iter().fold(0, |signs, &byte| signs | SIGNS[usize::from(byte)]));
         let piece = Piece { range, signs };
+        let form = || {
+            signs.any(Signs::BRACKET | Signs::WIDE)
+                || (signs.any(Signs::BACKSLASH) && refang::has_escapes(bytes))
+                || (signs.any(Signs::COLON) && memchr::memchr(b'%', bytes).is_some())
+        };
         if let Some(layer) = layer
-            && (signs.any(Signs::BRACKET | Signs::WIDE) || (signs.any(Signs::BACKSLASH) && refang::has_slashes(bytes)))
-            && sink.extractor.defang != Defang::Off
+            && form()
         {
             let part = self.source.slice(piece.range.clone());
-            if refang::refang(part.text(), false, layer) {
-                Value::new(layer.over(&part), self.class).pieces(sink, None);
+            let undone = refang::refang(part.text(), false, layer);
+            if undone != Undone::Nothing {
+                Value::undone(layer.over(&part), self.class, undone).pieces(sink, None);
                 return;
             }
         }
@@ -442,6 +479,8 @@ impl<'a> Value<'a> {
         if !sink.wants(IndicatorKind::Domain) || !domain::is_possible(self.bytes, start, end, self.class) {
             return false;
         }
+        // Nobody defangs the name of a file.
+        let certain = self.marked && self.class == Class::Text && self.source.is_undone(start..end);
         let mut start = start;
         // `\u0027` of a further layer.
         let code = self.bytes[start..end].get(1..5);
@@ -462,7 +501,8 @@ impl<'a> Value<'a> {
             return false;
         }
         let suffix = name::suffix(sink.canonical);
-        if !domain::accept(self.bytes, start..end, suffix, self.class) {
+        let named = certain && matches!(suffix, Suffix::Public { .. } | Suffix::Internal);
+        if !named && !domain::accept(self.bytes, start..end, suffix, self.class) {
             return false;
         }
         sink.add_all(IndicatorKind::Domain, self.source.span(start..end));

@@ -1,8 +1,9 @@
 //! URLs in text: where they start and end, and their canonical form.
 //!
 //! Canonical: scheme and host in lower case, scheme refanged, host in canonical form (addresses as addresses), default port
-//! dropped; userinfo, path, query and fragment as written. A URL ends before a bracket that it has not opened, before a quote or
-//! an HTML entity of one, and before trailing punctuation.
+//! dropped; userinfo, path, query and fragment as written, but for `&amp;`, which is `&` in HTML and nothing elsewhere. A URL ends
+//! before a bracket that it has not opened, before a quote or an HTML entity of one, and before trailing punctuation; before a comma
+//! or semicolon where one stood before it too, or where an indicator follows, as in a list.
 
 use std::{net::Ipv6Addr, ops::Range};
 
@@ -46,13 +47,21 @@ fn scheme(bytes: &[u8], from: usize, colon: usize, defang: bool) -> Option<(&'st
     let floor = from.max(colon.saturating_sub(8));
     let head = bytes.get(floor..colon)?;
     let length =
-        head.iter().rev().take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'*' | b'_')).count();
+        head.iter().rev().take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'*' | b'_' | b'#')).count();
     let run = &head[head.len() - length..];
     if let Some(scheme) = known(run, defang) {
         let glued = floor > from && length == head.len() && bytes[floor - 1].is_ascii_alphanumeric();
         if !glued || scheme.starts_with("http") {
             return Some((scheme, colon - length));
         }
+    }
+    // `[http]://`
+    if defang
+        && let Some(inside) = head.strip_suffix(b"]")
+        && let Some(open) = memchr::memrchr(b'[', inside)
+        && let Some(scheme) = known(&inside[open + 1..], defang)
+    {
+        return Some((scheme, floor + open));
     }
     // Glued to what stands before it, as after an escape: `nhttp://`.
     [5, 4].into_iter().filter(|&length| length < run.len()).find_map(|length| {
@@ -82,28 +91,30 @@ fn known(run: &[u8], defang: bool) -> Option<&'static str> {
         b"telnet" => "telnet",
         b"tftp" => "tftp",
         b"rtsp" => "rtsp",
-        b"hxxp" | b"h**p" | b"h__p" | b"hxtp" | b"htxp" | b"hzzp" | b"hppt" | b"meow" if defang => "http",
-        b"hxxps" | b"h**ps" | b"h__ps" | b"hxtps" | b"htxps" | b"hzzps" | b"meows" if defang => "https",
+        b"tcp" => "tcp",
+        b"udp" => "udp",
+        b"hppt" | b"meow" | b"hxp" | b"htp" | b"hxxxp" if defang => "http",
+        b"hppts" | b"meows" | b"hxps" | b"htps" | b"hxxxps" if defang => "https",
+        [b'h', one, two, b'p'] if defang && is_mask(*one) && is_mask(*two) => "http",
+        [b'h', one, two, b'p', b's'] if defang && is_mask(*one) && is_mask(*two) => "https",
+        [b'h', b't', b't', b'x' | b'*' | b'_'] if defang => "http",
         b"fxp" | b"f*p" | b"ftx" if defang => "ftp",
         b"fxps" if defang => "ftps",
         _ => return None,
     })
 }
 
+/// What is written for a letter of `http`.
+fn is_mask(byte: u8) -> bool {
+    matches!(byte, b't' | b'x' | b'*' | b'_' | b'0' | b'z' | b'y' | b'#')
+}
+
+/// The port that the URL standard leaves out of a scheme.
 fn default_port(scheme: &str) -> u16 {
     match scheme {
         "http" | "ws" => 80,
         "https" | "wss" => 443,
         "ftp" => 21,
-        "ftps" => 990,
-        "sftp" | "ssh" => 22,
-        "ldap" => 389,
-        "ldaps" => 636,
-        "rmi" => 1099,
-        "smb" => 445,
-        "telnet" => 23,
-        "tftp" => 69,
-        "rtsp" => 554,
         _ => 0,
     }
 }
@@ -123,8 +134,12 @@ fn parse(text: &str, bytes: &[u8], scheme: &str, start: usize, authority: usize,
     let (host, host_kind) = host(text, host_start..authority + length, out)?;
     let canonical_host = canonical_start..out.len();
     let mut end = host.end;
-    if bytes.get(host.start.wrapping_sub(1)) == Some(&b'[') && host_kind != IndicatorKind::Domain {
+    if bytes.get(host.start.wrapping_sub(1)) == Some(&b'[') {
         end += 1 + bytes.get(end..)?.iter().position(|&byte| byte == b']')?;
+    }
+    // The root's own dot.
+    if bytes.get(end) == Some(&b'.') && matches!(bytes.get(end + 1), Some(b'/' | b':' | b'?' | b'#')) {
+        end += 1;
     }
     if let Some((port, after)) = port(bytes, end) {
         if port != default_port(scheme) {
@@ -141,7 +156,7 @@ fn parse(text: &str, bytes: &[u8], scheme: &str, start: usize, authority: usize,
     if matches!(bytes.get(tail), Some(b'/' | b'?' | b'#')) {
         let opener = start.checked_sub(1).and_then(|before| bytes.get(before)).copied();
         end = tail_end(bytes, tail, opener);
-        out.push_str(text.get(tail..end)?);
+        push_tail(text.get(tail..end)?, out);
     }
     Some(Url { span: start..end, host, host_kind, canonical_host })
 }
@@ -152,7 +167,10 @@ fn host(text: &str, range: Range<usize>, out: &mut String) -> Option<(Range<usiz
     if let Some(inner) = part.strip_prefix('[') {
         let inside = inner.get(..inner.bytes().take(64).position(|byte| byte == b']')?)?;
         let plain = inside.split('%').next()?;
-        let address: Ipv6Addr = plain.parse().ok()?;
+        let Ok(address) = plain.parse::<Ipv6Addr>() else {
+            // `http://[example.com]/` is another way to defang.
+            return inside.contains('.').then(|| named(inside, range.start + 1, out)).flatten();
+        };
         let host = range.start + 1..range.start + 1 + plain.len();
         let start = out.len();
         let kind = address::write_v6(address, out);
@@ -162,12 +180,19 @@ fn host(text: &str, range: Range<usize>, out: &mut String) -> Option<(Range<usiz
         }
         return Some((host, kind));
     }
-    let length = part
-        .char_indices()
-        .find(|&(_, letter)| !(letter.is_alphanumeric() || matches!(letter, '.' | '-' | '_')))
-        .map_or(part.len(), |(at, _)| at);
+    named(part, range.start, out)
+}
+
+/// The name or the IPv4 address that `part` begins with.
+fn named(part: &str, start: usize, out: &mut String) -> Option<(Range<usize>, IndicatorKind)> {
+    let is_part = |at: usize, letter: char| match letter {
+        '.' | '-' | '_' => true,
+        letter if letter.is_ascii() => letter.is_ascii_alphanumeric(),
+        letter => !letter.is_whitespace() && !is_wide_stop(&part.as_bytes()[at..]),
+    };
+    let length = part.char_indices().find(|&(at, letter)| !is_part(at, letter)).map_or(part.len(), |(at, _)| at);
     let raw = part[..length].trim_end_matches(['.', '-', '_']);
-    let host = range.start..range.start + raw.len();
+    let host = start..start + raw.len();
     let last = raw.rsplit('.').next()?;
     let numeric = last.bytes().next()?.is_ascii_digit();
     if numeric && let Some(address) = address::v4_number(raw) {
@@ -204,8 +229,8 @@ fn tail_end(bytes: &[u8], start: usize, opener: Option<u8>) -> usize {
                 unopened
             }
             b'&' => is_quote_entity(&bytes[end..]),
-            b',' | b';' => starts_scheme(&bytes[end + 1..]),
-            0xe2 | 0xe3 | 0xef => is_wide_stop(&bytes[end..]),
+            b',' | b';' => opener == Some(byte) || starts_cell(&bytes[end + 1..]),
+            0xc2 | 0xe2 | 0xe3 | 0xef => is_wide_stop(&bytes[end..]),
             _ => false,
         };
         if stop {
@@ -228,22 +253,57 @@ fn shape(byte: u8) -> usize {
 }
 
 fn is_quote_entity(rest: &[u8]) -> bool {
-    const ENTITIES: [&[u8]; 6] = [b"&quot;", b"&gt;", b"&lt;", b"&apos;", b"&#34;", b"&#39;"];
-    ENTITIES.iter().any(|entity| rest.starts_with(entity))
+    const ENTITIES: [&[u8]; 8] = [b"&quot", b"&gt", b"&lt", b"&apos", b"&#34", b"&#39", b"&nbsp", b"&#160"];
+    // At the end of a value the semicolon may have been taken for a separator.
+    let ends = |after: &[u8]| after.is_empty() || after[0] == b';';
+    ENTITIES.iter().any(|entity| rest.strip_prefix(*entity).is_some_and(ends))
 }
 
-/// Whether a list goes on with another URL.
-fn starts_scheme(rest: &[u8]) -> bool {
+/// Whether a list goes on with another indicator: a URL, an address, a hash.
+fn starts_cell(rest: &[u8]) -> bool {
     let head = &rest[..rest.len().min(9)];
-    matches!(head.first().map(|byte| byte | 0x20), Some(b'h' | b'f')) && head.windows(3).any(|part| part == b"://")
+    if matches!(head.first().map(|byte| byte | 0x20), Some(b'h' | b'f')) && head.windows(3).any(|part| part == b"://") {
+        return true;
+    }
+    let length = rest.iter().take(129).take_while(|byte| !matches!(byte, b',' | b';' | b' ' | b'"')).count();
+    let cell = &rest[..length];
+    let hash = matches!(length, 32 | 40 | 64 | 128) && cell.iter().all(u8::is_ascii_hexdigit);
+    hash || address::is_v4(cell) || is_host(cell)
+}
+
+/// Whether a cell is a host name in lower case and nothing else.
+fn is_host(cell: &[u8]) -> bool {
+    let part = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'.' | b'-');
+    cell.iter().all(part)
+        && std::str::from_utf8(cell).is_ok_and(|cell| matches!(name::suffix(cell), name::Suffix::Public { .. }))
+}
+
+/// Appends path, query and fragment.
+fn push_tail(tail: &str, out: &mut String) {
+    if !tail.contains("&amp;") {
+        out.push_str(tail);
+        return;
+    }
+    let mut rest = tail;
+    while let Some((head, after)) = rest.split_once("&amp;") {
+        out.push_str(head);
+        out.push('&');
+        rest = after;
+        while let Some(after) = rest.strip_prefix("amp;") {
+            rest = after;
+        }
+    }
+    out.push_str(rest);
 }
 
 /// Quotation marks, brackets and punctuation of other scripts.
 fn is_wide_stop(rest: &[u8]) -> bool {
     matches!(
         rest,
-        // U+2018 to U+201F, U+2026, U+2039, U+203A
-        [0xe2, 0x80, 0x98..=0x9f | 0xa6 | 0xb9 | 0xba, ..]
+        // U+00AB, U+00BB
+        [0xc2, 0xab | 0xbb, ..]
+            // U+2018 to U+201F, U+2026, U+2039, U+203A
+            | [0xe2, 0x80, 0x98..=0x9f | 0xa6 | 0xb9 | 0xba, ..]
             // U+3000 to U+301F
             | [0xe3, 0x80, 0x80..=0x9f, ..]
             // full-width ! ( ) , : ; ? and brackets
@@ -282,6 +342,7 @@ mod tests {
             ("CJK bracket", "http://example.com/a」", "http://example.com/a"),
             ("default port", "http://example.com:80/a", "http://example.com/a"),
             ("port", "https://example.com:8443/a", "https://example.com:8443/a"),
+            ("dot of the root", "http://example.com./a", "http://example.com/a"),
             ("no port", "http://example.com:/", "http://example.com"),
             ("userinfo", "http://user:pass@example.com/", "http://user:pass@example.com/"),
             ("address", "http://198.51.100.7:8080/x", "http://198.51.100.7:8080/x"),
@@ -294,6 +355,16 @@ mod tests {
             ("hxxp", "hxxps://example.com/a", "https://example.com/a"),
             ("stars", "h**p://example.com/a", "http://example.com/a"),
             ("fxp", "fxp://example.com/a", "ftp://example.com/a"),
+            ("other masks", "h##ps://example.com/a", "https://example.com/a"),
+            ("no letters", "h00p://example.com/a", "http://example.com/a"),
+            ("scheme in brackets", "[http]://example.com/a", "http://example.com/a"),
+            ("host in brackets", "http://[example.com]/a", "http://example.com/a"),
+            ("sign as host", "http://☺.example.com/a", "http://xn--74h.example.com/a"),
+            ("ampersand of HTML", "http://example.com/a?b=1&amp;amp;c=2", "http://example.com/a?b=1&c=2"),
+            ("cell of a list", "a,http://example.com/a,b c", "http://example.com/a"),
+            ("cell before an address", "http://example.com/a,198.51.100.7", "http://example.com/a"),
+            ("commas in a path", "http://example.com/a,b,c", "http://example.com/a,b,c"),
+            ("transport", "tcp://example.com:4444", "tcp://example.com:4444"),
             ("glued", "nhttp://example.com/a", "http://example.com/a"),
             ("in a look-up", "${jndi:ldap://example.com/a}", "ldap://example.com/a"),
             ("backslash", "http://example.com/a\\\",", "http://example.com/a"),

@@ -125,9 +125,13 @@ fn may_hold_event(text: &str) -> bool {
     if text.len() < 8 {
         return false;
     }
-    let trimmed = text.trim_start();
-    let quoted = trimmed.starts_with(['{', '[']) && text.trim_end().ends_with(['}', ']']);
-    quoted || (text.len() > 24 && has_mark(text))
+    let ends = |last: [char; 2]| text.trim_end().ends_with(last);
+    match text.bytes().find(|byte| !byte.is_ascii_whitespace()) {
+        Some(b'{' | b'[') if ends(['}', ']']) => true,
+        Some(b'<') if ends(['>', '>']) => true,
+        Some(_) => text.len() > 24 && has_mark(text),
+        None => false,
+    }
 }
 
 /// CEF and LEEF begin with their mark, behind a syslog header at most.

@@ -262,8 +262,18 @@ impl Shard {
         let outline = self.extraction.outline();
         match outline.format {
             Format::Binary => Content::Unparsed,
-            Format::JsonObject | Format::Json | Format::Cef | Format::Leef | Format::Syslog | Format::Text => {
-                if self.extraction.is_empty() && outline.ours.is_empty() { Content::Plain } else { Content::Annotated }
+            Format::JsonObject
+            | Format::Json
+            | Format::Cef
+            | Format::Leef
+            | Format::Syslog
+            | Format::Xml
+            | Format::Text => {
+                if self.extraction.is_empty() && outline.ours.is_empty() {
+                    Content::Plain
+                } else {
+                    Content::Annotated
+                }
             }
         }
     }

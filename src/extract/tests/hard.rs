@@ -109,7 +109,7 @@ fn names() {
             r#"{"dns":{"question":{"name":"_ldap._tcp.dc._msdcs.example.com"}}}"#,
             "domain:_ldap._tcp.dc._msdcs.example.com",
         ),
-        ("internal name in prose", "dc1.corp.local", ""),
+        ("internal name in prose", "dc1.corp.local", "domain:dc1.corp.local"),
         ("filler", r#"{"dns":{"question":{"name":"-"}},"url":{"domain":"null"}}"#, ""),
         ("service behind an address field", r#"{"sourceIPAddress":"cloudtrail.amazonaws.com"}"#, ""),
     ]);

@@ -5,8 +5,10 @@ use std::fmt::Write;
 use super::*;
 use crate::model::Role;
 
+mod cases;
 mod formats;
 mod hard;
+mod labelled;
 mod properties;
 
 /// The distinct indicators of a payload, `kind:value`.
