@@ -18,7 +18,7 @@ const FILES: [&str; 11] = ["zip", "py", "md", "mov", "cab", "pm", "so", "propert
 const SCRIPTS: [&str; 12] = ["sh", "pl", "cc", "rs", "app", "ml", "as", "st", "tf", "gd", "la", "bz"];
 
 /// Top-level domains that are verbs and members of code, or names of units; in prose a name of two labels under them is doubted.
-const MEMBERS: [&str; 7] = ["save", "fit", "open", "read", "next", "target", "pub"];
+const MEMBERS: [&str; 8] = ["save", "fit", "open", "read", "next", "target", "pub", "run"];
 
 /// Stems of scripts and sources.
 const STEMS: [&str; 42] = [

@@ -5,6 +5,9 @@ use crate::{
     model::IndicatorKind,
 };
 
+/// A digit is repeated so often by chance in one of 10^12 hashes.
+const PADDING: usize = 12;
+
 /// The kind of hash that a run of letters and digits at `start..end` is.
 pub(super) fn kind(bytes: &[u8], start: usize, end: usize) -> Option<IndicatorKind> {
     let kind = match end - start {
@@ -15,19 +18,24 @@ pub(super) fn kind(bytes: &[u8], start: usize, end: usize) -> Option<IndicatorKi
         _ => return None,
     };
     let run = bytes.get(start..end)?;
-    let (mut letters, mut varied) = (false, false);
+    let (mut letters, mut same, mut longest, mut last) = (false, 0, 0, 0);
     for &byte in run {
         letters |= matches!(byte | 0x20, b'a'..=b'f');
-        varied |= byte != run[0];
+        same = if byte == last { same + 1 } else { 1 };
+        longest = longest.max(same);
+        last = byte;
         if !byte.is_ascii_hexdigit() {
             return None;
         }
     }
-    // A number is no hash, nor are all bits set; letters alone are what people write who need one for a test.
-    let plausible = letters && (varied || run[0] | 0x20 != b'f');
+    // A number is no hash, nor are all bits set, nor is what is padded, as an address written without its signs; letters alone, or
+    // one of them, are what people write who need a hash for a test.
+    let plausible = letters && (longest < PADDING || (longest == run.len() && last | 0x20 != b'f'));
     // A directory of that name, as caches have them, is no file.
     let directory = before(bytes, start) == b'\\' && at(bytes, end) == b'\\';
-    (plausible && !directory && !in_longer(bytes, start, end) && !is_identifier(bytes, start)).then_some(kind)
+    let other =
+        directory || in_longer(bytes, start, end) || is_identifier(bytes, start) || is_resource(bytes, start, end);
+    (plausible && !other).then_some(kind)
 }
 
 /// Whether a further group of hex digits hangs on it, as in a UUID or a request id.
@@ -54,5 +62,37 @@ fn is_identifier(bytes: &[u8], start: usize) -> bool {
         "telfhash", "secret",
     ];
     let key = context::key_before(bytes, start);
-    !key.is_empty() && WORDS.into_iter().any(|word| context::ends_with(key, word))
+    if key.is_empty() {
+        return false;
+    }
+    WORDS.into_iter().any(|word| context::ends_with(key, word)) || is_of_request(bytes, start, key.len())
+}
+
+/// Whether a request's own identifier stands before it, as services write `[req-<UUID> <user> <project> …]`.
+fn is_of_request(bytes: &[u8], start: usize, length: usize) -> bool {
+    let hex = |run: &[u8]| run.iter().all(u8::is_ascii_hexdigit);
+    let Some(head) = bytes.get(..start).and_then(|head| head.strip_suffix(b" ")) else { return false };
+    match (length, head.len().checked_sub(length)) {
+        // The last group of a UUID.
+        (12, Some(at)) => hex(&head[at..]) && before(head, at) == b'-' && before(head, at - 5) == b'-',
+        // Another identifier, behind a UUID.
+        (32, Some(at)) => {
+            let group = at.checked_sub(13).and_then(|first| head.get(first..at));
+            hex(&head[at..])
+                && group
+                    .is_some_and(|group| group.ends_with(b" ") && hex(&group[..12]) && before(head, at - 13) == b'-')
+        }
+        _ => false,
+    }
+}
+
+/// Whether it names a resource in a path of an interface: `/v2/<project>/servers`.
+fn is_resource(bytes: &[u8], start: usize, end: usize) -> bool {
+    if before(bytes, start) != b'/' || at(bytes, end) != b'/' {
+        return false;
+    }
+    let head = bytes.get(..start - 1).unwrap_or_default();
+    let length = head.iter().rev().take(8).take_while(|byte| byte.is_ascii_digit() || **byte == b'.').count();
+    let version = head.len() - length;
+    length > 0 && matches!(before(head, version), b'v' | b'V') && before(head, version - 1) == b'/'
 }

@@ -133,7 +133,7 @@ const RULES: &[Rule] = {
         // Identifiers.
         ("trace.id", Freetext, Id), ("span.id", Freetext, Id), ("transaction.id", Freetext, Id), ("id", Freetext, Id), ("_id", Freetext, Id), ("uid", Freetext, Id), ("event.id", Freetext, Id), ("process.entity_id", Freetext, Id),
         ("event.hash", Freetext, Id), ("community_id", Freetext, Nothing), ("network.community_id", Freetext, Nothing), ("etag", Freetext, Id), ("session", Freetext, Id), ("cookie", Freetext, Id), ("nonce", Freetext, Id), ("fuid", Freetext, Id),
-        ("providerguid", Freetext, Nothing), ("keywords", Freetext, Nothing), ("accesskeyid", Freetext, Id), ("arn", Freetext, Id), ("principalid", Freetext, Id),
+        ("xmlns", Freetext, Nothing), ("providerguid", Freetext, Nothing), ("keywords", Freetext, Nothing), ("accesskeyid", Freetext, Id), ("arn", Freetext, Id), ("principalid", Freetext, Id),
         // Free text by name, lest an ending mislead.
         ("^message", Freetext, Text), ("event.original", Freetext, Text), ("^msg", Freetext, Text),
     ]

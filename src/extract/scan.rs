@@ -227,7 +227,9 @@ impl<'a> Value<'a> {
             while let Some(url) = url::find(self.text, start..piece.range.end, defang, sink.link) {
                 self.words(start..url.span.start, piece.signs, sink);
                 std::mem::swap(sink.canonical, sink.link);
-                self.url(&url, sink);
+                if !url.is_name {
+                    self.url(&url, sink);
+                }
                 start = url.span.end;
             }
         }
@@ -494,6 +496,8 @@ impl<'a> Value<'a> {
         let part = domain::split_scripts(raw);
         let start = start + part.start;
         let raw = raw.get(part).unwrap_or_default();
+        // A dot may have been left at the beginning where an escape was taken off.
+        let start = start + raw.len() - raw.trim_start_matches('.').len();
         let raw = raw.trim_matches('.');
         let end = start + raw.len();
         sink.canonical.clear();

@@ -20,6 +20,8 @@ pub(super) struct Url {
     pub(super) host_kind: IndicatorKind,
     /// Where the canonical host stands in the canonical URL.
     pub(super) canonical_host: Range<usize>,
+    /// It names something, as a declaration of XML does, and leads nowhere.
+    pub(super) is_name: bool,
 }
 
 /// Finds the first URL in `range` of `text` and writes its canonical form to `out`, which is cleared first.
@@ -35,11 +37,21 @@ pub(super) fn find(text: &str, range: Range<usize>, defang: bool, out: &mut Stri
         let Some((scheme, start)) = scheme(bytes, range.start, colon, defang) else { continue };
         out.clear();
         if let Some(url) = parse(text, bytes, scheme, start, colon + 3, out) {
-            return Some(url);
+            return Some(Url { is_name: names_space(bytes, start), ..url });
         }
         pos = colon + 3;
     }
     None
+}
+
+/// Whether a declaration of XML stands before: what `xmlns="…"` and `xmlns:x="…"` name is no place.
+fn names_space(bytes: &[u8], start: usize) -> bool {
+    let head = &bytes[start.saturating_sub(32)..start];
+    let signs = head.iter().rev().take(3).take_while(|byte| matches!(byte, b'"' | b'\'' | b'\\' | b'=')).count();
+    let head = &head[..head.len() - signs];
+    let prefix = head.iter().rev().take_while(|byte| byte.is_ascii_alphanumeric()).count();
+    let (head, name) = head.split_at(head.len() - prefix);
+    signs >= 2 && (name == b"xmlns" || head.ends_with(b"xmlns:"))
 }
 
 /// The scheme that ends at `colon`, refanged, and where it starts.
@@ -158,7 +170,7 @@ fn parse(text: &str, bytes: &[u8], scheme: &str, start: usize, authority: usize,
         end = tail_end(bytes, tail, opener);
         push_tail(text.get(tail..end)?, out);
     }
-    Some(Url { span: start..end, host, host_kind, canonical_host })
+    Some(Url { span: start..end, host, host_kind, canonical_host, is_name: false })
 }
 
 /// The host at the beginning of `range`; its canonical form goes to `out`, an IPv6 address in brackets.
@@ -265,10 +277,27 @@ fn starts_cell(rest: &[u8]) -> bool {
     if matches!(head.first().map(|byte| byte | 0x20), Some(b'h' | b'f')) && head.windows(3).any(|part| part == b"://") {
         return true;
     }
-    let length = rest.iter().take(129).take_while(|byte| !matches!(byte, b',' | b';' | b' ' | b'"')).count();
-    let cell = &rest[..length];
+    let run =
+        rest.iter().take(160).take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'='));
+    let run = &rest[..run.count()];
+    // What could not end a URL goes on with this one.
+    let ends = rest.get(run.len()).is_none_or(|byte| b" ,;:?\"<>)]}'\\|^`*!\t\r\n".contains(byte) || !byte.is_ascii());
+    let cell = &run[..run.len() - run.iter().rev().take_while(|byte| **byte == b'.').count()];
+    let length = cell.len();
+    if names_attribute(cell) {
+        return true;
+    }
+    if !ends {
+        return false;
+    }
     let hash = matches!(length, 32 | 40 | 64 | 128) && cell.iter().all(u8::is_ascii_hexdigit);
     hash || address::is_v4(cell) || is_host(cell)
+}
+
+/// Whether a distinguished name goes on: `O=Example`.
+fn names_attribute(cell: &[u8]) -> bool {
+    let length = cell.iter().take(4).take_while(|byte| byte.is_ascii_uppercase()).count();
+    matches!(length, 1..=3) && cell.get(length) == Some(&b'=')
 }
 
 /// Whether a cell is a host name in lower case and nothing else.
@@ -363,6 +392,7 @@ mod tests {
             ("ampersand of HTML", "http://example.com/a?b=1&amp;amp;c=2", "http://example.com/a?b=1&c=2"),
             ("cell of a list", "a,http://example.com/a,b c", "http://example.com/a"),
             ("cell before an address", "http://example.com/a,198.51.100.7", "http://example.com/a"),
+            ("distinguished name", "CN=http://example.com/a,O=Example", "http://example.com/a"),
             ("commas in a path", "http://example.com/a,b,c", "http://example.com/a,b,c"),
             ("transport", "tcp://example.com:4444", "tcp://example.com:4444"),
             ("glued", "nhttp://example.com/a", "http://example.com/a"),

@@ -63,6 +63,11 @@ fn urls_end_where_their_text_does() {
         ("entities", "&lt;http://a.example.org/b&gt; http://a.example.org/b&quot;x", URL),
         ("CJK", "「http://a.example.org/b」http://a.example.org/b。", URL),
         ("quotes", "'http://a.example.org/b' `http://a.example.org/b` “http://a.example.org/b”", URL),
+        (
+            "name spaces",
+            r#"<a xmlns='http://b.example.org/c' xmlns:x="http://b.example.org/d">http://a.example.org/b</a>"#,
+            URL,
+        ),
         ("cells", "x,http://a.example.org/b,y", URL),
     ]);
 }
@@ -168,6 +173,12 @@ fn hashes_stand_alone() {
         ("session", &format!("session={MD5} PHPSESSID={MD5}"), ""),
         ("identifier", &format!(r#"{{"trace":{{"id":"{MD5}"}}}}"#), ""),
         ("UUID", "9e107d9d-372b-b682-6bd8-1d3542a419d6", ""),
+        (
+            "request",
+            &format!("[req-9e107d9d-372b-b682-6bd8-1d3542a419d6 {MD5} {MD5} - - -] GET /v2.1/{MD5}/servers"),
+            "",
+        ),
+        ("padded", "fe800000000000000000000000000000", ""),
         ("zeros", &"0".repeat(64), ""),
         ("file of that name", &format!("{MD5}.exe"), &format!("md5:{MD5}")),
         ("empty file", "d41d8cd98f00b204e9800998ecf8427e", "md5:d41d8cd98f00b204e9800998ecf8427e"),

@@ -94,6 +94,7 @@ fn names() {
         ("virus names", "BURNTCIGAR.CA!tr Trojan.Win32.Agent.so", ""),
         ("missing space", "it failed.No more", ""),
         ("numbers", "3.5.in 12.is", ""),
+        ("escapes before a dot", r"x\t.a.example.com x\t.Main.run", "domain:a.example.com"),
         ("numbers that are sites", "163.com", "domain:163.com"),
         ("DOS programs", "command.com format.com", ""),
         ("file fields", r#"{"file":{"name":"evil.com","path":"/x/evil.org"},"process":{"name":"evil.com"}}"#, ""),
