@@ -11,7 +11,7 @@ mod report;
 mod server;
 
 pub use config::Config;
-pub use report::{KeyReport, PartitionReport, ProviderReport, StatusReport, WindowReport};
+pub use report::{CostReport, KeyReport, PartitionReport, ProviderReport, StatusReport, UnaskedReport, WindowReport};
 pub use server::{BindError, Bound, Handle, Server};
 
 use crate::telemetry::Moment;

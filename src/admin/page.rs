@@ -163,10 +163,28 @@ fn provider_row(page: &mut String, provider: &ProviderReport) -> std::fmt::Resul
         let class = if percent >= 100 { "warn" } else { "ok" };
         write!(
             page,
-            "<div>{} of {} a {}</div><div class='bar {class}'><i style='width:{percent}%'></i></div>",
+            "<div>{} of {} a {}, {} left{}</div><div class='bar {class}'><i style='width:{percent}%'></i></div>",
             grouped(window.used),
             grouped(window.limit),
-            Escaped(window.window)
+            Escaped(window.window),
+            grouped(window.remaining),
+            window
+                .runs_out_at
+                .as_deref()
+                .map_or_else(String::new, |at| format!(", at this rate until {}", Escaped(at)))
+        )?;
+    }
+    if let Some(cost) = &provider.cost {
+        let since = if cost.since == "month" { "this month" } else { "since the start" };
+        write!(page, "<div>{} for {} units {since}</div>", cost.cost, grouped(cost.units))?;
+    }
+    for row in &provider.unasked {
+        write!(
+            page,
+            "<div>{} not asked: {}, {}</div>",
+            grouped(row.indicators),
+            Escaped(row.reason),
+            Escaped(row.role)
         )?;
     }
     page.push_str("</tr>");

@@ -128,6 +128,10 @@ pub struct ProviderReport {
     /// Its keys, where it has several.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub keys: Vec<KeyReport>,
+    /// Indicators that it was not asked about since the start of the process, and why; one that comes again counts again.
+    pub unasked: Vec<UnaskedReport>,
+    /// What its calls cost, where a price is configured.
+    pub cost: Option<CostReport>,
 }
 
 /// One of several keys of a provider.
@@ -147,6 +151,30 @@ pub struct KeyReport {
     pub budget: Vec<WindowReport>,
 }
 
+/// Indicators that a provider was not asked about.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct UnaskedReport {
+    /// `outranked`, `flood`, `tlp`, `disabled`.
+    pub reason: &'static str,
+    /// Their place in the event.
+    pub role: &'static str,
+    /// How many.
+    pub indicators: u64,
+}
+
+/// What a provider's calls cost.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct CostReport {
+    /// Price of a unit, in whatever currency it was configured.
+    pub unit_price: f64,
+    /// `month`: this calendar month, by the window of the quota; `start`: since the start of the process, where the quota has no such window.
+    pub since: &'static str,
+    /// Units spent in that time.
+    pub units: u64,
+    /// Their price.
+    pub cost: f64,
+}
+
 /// One window of a quota.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct WindowReport {
@@ -154,10 +182,16 @@ pub struct WindowReport {
     pub window: &'static str,
     /// Units allowed.
     pub limit: u64,
-    /// Units spent.
+    /// Units spent, those that are leased included.
     pub used: u64,
+    /// Of these, units of leases in the fleet's ledger that are not over.
+    pub leased: u64,
     /// Units kept for urgent work.
     pub reserved: u64,
+    /// Units that are left, those that are kept for urgent work included.
+    pub remaining: u64,
+    /// When a calendar window is used up at the rate of its past, RFC 3339; `null` where it lasts to its end.
+    pub runs_out_at: Option<String>,
     /// When a calendar window ends, RFC 3339.
     pub resets_at: Option<String>,
 }

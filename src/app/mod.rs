@@ -3,6 +3,7 @@
 //! `Config` is plain data, [`Engine::build`] makes the parts, [`App::build`] binds sockets and reaches the brokers, [`App::run`] starts everything and
 //! returns when it has drained. This is the one place where concrete types meet.
 
+mod accounts;
 mod daemon;
 mod engine;
 mod fleet;
@@ -19,4 +20,4 @@ pub use engine::{Engine, EngineError};
 pub use fleet::{Member, build_for_command};
 pub use reload::{Load, Reload};
 pub use signal::Stop;
-pub use status::{Report, Stage};
+pub use status::{Report, Stage, provider_reports};

@@ -12,14 +12,18 @@ use std::{
 use parking_lot::Mutex;
 
 use crate::{
-    admin::{KeyReport, PartitionReport, ProviderReport, StatusReport, StatusSource, WindowReport},
-    app::{Engine, Stop, memory},
+    admin::{KeyReport, PartitionReport, ProviderReport, StatusReport, StatusSource},
+    app::{
+        Engine, Stop,
+        accounts::{self, rfc3339},
+        memory,
+    },
     budget::WindowAccount,
     cache::Cache,
     config::Config,
     enrich::{Enricher, KeyStatus, ProviderStatus},
     kafka::SourceStatus,
-    model::{Reason, SharedClock},
+    model::{ProviderId, Reason, SharedClock},
     pipeline::{Gauge, Order},
     provider::BreakerState,
     telemetry::{Metrics, Moment},
@@ -94,6 +98,7 @@ struct Parts {
     draining: AtomicBool,
     stop: Stop,
     plain: StatusReport,
+    prices: BTreeMap<ProviderId, f64>,
 }
 
 impl std::fmt::Debug for Report {
@@ -140,6 +145,7 @@ impl Report {
             draining: AtomicBool::new(false),
             stop,
             plain,
+            prices: config.prices(),
         };
         Self { parts: Arc::new(parts) }
     }
@@ -152,31 +158,47 @@ impl Report {
     fn is_draining(&self) -> bool {
         self.parts.draining.load(Ordering::Relaxed) || self.parts.stop.is_wanted()
     }
+}
 
-    fn provider(&self, status: &ProviderStatus, calls: &BTreeMap<(&'static str, &'static str), u64>) -> ProviderReport {
-        let name = status.provider.as_str();
-        let now = state(status.closed, status.paused_until, status.circuit, &status.windows, status.waiting);
-        let several = status.keys.len() > 1;
-        let key_report = |key: &KeyStatus| KeyReport {
-            name: key.name.as_deref().unwrap_or_default().to_owned(),
-            state: state(key.closed, key.paused_until, key.circuit, &key.windows, status.waiting),
-            key: key.health.as_str(),
-            calls: key.calls,
-            paused_until: key.paused_until.and_then(rfc3339),
-            budget: windows(&key.windows),
-        };
-        ProviderReport {
-            provider: name,
-            state: now,
-            key: status.keys.first().map_or("", |key| key.health.as_str()),
-            calls: calls.iter().filter(|((of, _), _)| *of == name).map(|((_, how), n)| (*how, *n)).collect(),
-            in_flight: status.in_flight,
-            waiting: status.waiting,
-            circuit: status.circuit.as_str(),
-            paused_until: status.paused_until.and_then(rfc3339),
-            budget: windows(&status.windows),
-            keys: status.keys.iter().filter(|_| several).map(key_report).collect(),
-        }
+/// The providers' state, as it is shown. `prices` are those of a unit.
+pub fn provider_reports(
+    statuses: &[ProviderStatus],
+    calls: &Calls,
+    prices: &BTreeMap<ProviderId, f64>,
+    wall_ms: i64,
+) -> Vec<ProviderReport> {
+    statuses.iter().map(|status| provider(status, calls, prices.get(&status.provider).copied(), wall_ms)).collect()
+}
+
+/// Calls, by provider and outcome.
+type Calls = BTreeMap<(&'static str, &'static str), u64>;
+
+fn provider(status: &ProviderStatus, calls: &Calls, price: Option<f64>, wall_ms: i64) -> ProviderReport {
+    let name = status.provider.as_str();
+    let now = state(status.closed, status.paused_until, status.circuit, &status.windows, status.waiting);
+    let several = status.keys.len() > 1;
+    let windows = |accounts: &[WindowAccount]| accounts.iter().map(|one| accounts::window(one, wall_ms)).collect();
+    let key_report = |key: &KeyStatus| KeyReport {
+        name: key.name.as_deref().unwrap_or_default().to_owned(),
+        state: state(key.closed, key.paused_until, key.circuit, &key.windows, status.waiting),
+        key: key.health.as_str(),
+        calls: key.calls,
+        paused_until: key.paused_until.and_then(rfc3339),
+        budget: windows(&key.windows),
+    };
+    ProviderReport {
+        provider: name,
+        state: now,
+        key: status.keys.first().map_or("", |key| key.health.as_str()),
+        calls: calls.iter().filter(|((of, _), _)| *of == name).map(|((_, how), n)| (*how, *n)).collect(),
+        in_flight: status.in_flight,
+        waiting: status.waiting,
+        circuit: status.circuit.as_str(),
+        paused_until: status.paused_until.and_then(rfc3339),
+        budget: windows(&status.windows),
+        keys: status.keys.iter().filter(|_| several).map(key_report).collect(),
+        unasked: accounts::unasked(status),
+        cost: price.map(|price| accounts::cost(status, price)),
     }
 }
 
@@ -197,21 +219,6 @@ fn state(
         (None, None, BreakerState::Closed) if used_up && waiting > 0 => "quota used up".to_owned(),
         (None, None, BreakerState::Closed) => "ok".to_owned(),
     }
-}
-
-fn windows(accounts: &[WindowAccount]) -> Vec<WindowReport> {
-    let report = |window: &WindowAccount| WindowReport {
-        window: window.span.as_str(),
-        limit: window.limit,
-        used: window.used,
-        reserved: window.reserved,
-        resets_at: window.resets_at.and_then(rfc3339),
-    };
-    accounts.iter().map(report).collect()
-}
-
-fn rfc3339(wall_ms: i64) -> Option<String> {
-    jiff::Timestamp::from_millisecond(wall_ms).ok().map(|at| format!("{at:.0}"))
 }
 
 impl StatusSource for Report {
@@ -275,7 +282,7 @@ impl StatusSource for Report {
             cache_bytes: parts.cache.weight(),
             latency_p50_s: summary.latency.0,
             latency_p99_s: summary.latency.1,
-            providers: providers.iter().map(|status| self.provider(status, &summary.calls)).collect(),
+            providers: provider_reports(&providers, &summary.calls, &parts.prices, parts.clock.wall_ms()),
             waiting_indicators: counts.waiting,
             outranked_indicators: counts.outranked,
             parked_events,
@@ -301,6 +308,13 @@ impl StatusSource for Report {
                 parts.metrics.budget(status.provider, name, "limit", window.limit);
                 parts.metrics.budget(status.provider, name, "used", window.used);
                 parts.metrics.budget(status.provider, name, "reserved", window.reserved);
+                parts.metrics.budget(status.provider, name, "leased", window.leased);
+                parts.metrics.budget(status.provider, name, "remaining", window.limit.saturating_sub(window.used));
+                let runs_out = accounts::runs_out(window, parts.clock.wall_ms());
+                parts.metrics.budget_runs_out(status.provider, name, runs_out);
+            }
+            for ((reason, role), indicators) in &status.unasked {
+                parts.metrics.unasked(status.provider, reason, role, *indicators);
             }
             let circuit = match (status.closed, status.circuit) {
                 (Some(_), _) => 3,

@@ -6,6 +6,7 @@ use crate::budget::{
     Pace, Span, Urgency, Window, WindowAccount,
     calendar::{Calendar, Unit, distance},
     pace::Pacer,
+    reserve::{reserved_falls_to, reserved_units, still_reserved},
     sliding::Sliding,
 };
 
@@ -78,13 +79,23 @@ impl Account {
     /// Monotonic time from which `cost` units are admitted if nothing else is; `now` where they are already,
     /// `Duration::MAX` where they never will be.
     pub(super) fn admits_at(&self, cost: u32, urgency: Urgency, now: Now) -> Duration {
-        let Some(most) = self.allowance(cost, urgency).checked_sub(u64::from(cost)) else { return Duration::MAX };
+        let Some(most) = self.allowance(cost, urgency, now).checked_sub(u64::from(cost)) else { return Duration::MAX };
         let room = match &self.book {
             Book::Sliding(sliding) => sliding.falls_to(most, now.monotonic),
             Book::Calendar(calendar) if calendar.used() <= most => now.monotonic,
-            Book::Calendar(calendar) => now.monotonic.saturating_add(distance(now.wall_ms, calendar.end())),
+            Book::Calendar(calendar) => {
+                let released = self.released_at(cost, urgency).unwrap_or(calendar.end()).min(calendar.end());
+                now.monotonic.saturating_add(distance(now.wall_ms, released))
+            }
         };
         room.max(self.paced_until(cost, urgency, now))
+    }
+
+    /// When so much of a calendar window's reserve is released that there is room for `cost` units.
+    fn released_at(&self, cost: u32, urgency: Urgency) -> Option<i64> {
+        let Book::Calendar(calendar) = &self.book else { return None };
+        let most = self.window.limit.checked_sub(calendar.used().saturating_add(u64::from(cost)))?;
+        (urgency == Urgency::Ordinary).then(|| reserved_falls_to(self.reserved, most, calendar.bounds()))
     }
 
     fn paced_until(&self, cost: u32, urgency: Urgency, now: Now) -> Duration {
@@ -132,9 +143,22 @@ impl Account {
         }
     }
 
+    /// Whether its units accrue.
+    pub(super) const fn is_paced(&self) -> bool {
+        self.pacer.is_some()
+    }
+
+    /// When a calendar window ends, milliseconds since the epoch.
+    pub(super) const fn ends_at(&self) -> Option<i64> {
+        match &self.book {
+            Book::Sliding(_) => None,
+            Book::Calendar(calendar) => Some(calendar.end()),
+        }
+    }
+
     /// How many units can start from now until `within` later.
     pub(super) fn capacity(&self, within: Duration, urgency: Urgency, now: Now) -> u64 {
-        let allowance = self.allowance(1, urgency);
+        let allowance = self.allowance(1, urgency, now);
         let room = match &self.book {
             Book::Sliding(sliding) => sliding.capacity(allowance, within, now.monotonic),
             Book::Calendar(calendar) => calendar.capacity(allowance, within, now.wall_ms),
@@ -151,13 +175,16 @@ impl Account {
         self.window.span
     }
 
-    pub(super) fn snapshot(&self) -> WindowAccount {
-        let resets_at = match &self.book {
-            Book::Sliding(_) => None,
-            Book::Calendar(calendar) => Some(calendar.end()),
-        };
+    pub(super) fn snapshot(&self, now: Now) -> WindowAccount {
         let Window { limit, span } = self.window;
-        WindowAccount { span, limit, used: self.used(), leased: 0, reserved: self.reserved, resets_at }
+        WindowAccount {
+            span,
+            limit,
+            used: self.used(),
+            leased: 0,
+            reserved: self.reserved(now),
+            resets_at: self.ends_at(),
+        }
     }
 
     const fn used(&self) -> u64 {
@@ -169,46 +196,18 @@ impl Account {
 
     /// Units that may be spent at any time, for a call of `cost`. A call that costs more than ordinary work may spend could
     /// never be made; it may use the reserve.
-    fn allowance(&self, cost: u32, urgency: Urgency) -> u64 {
+    fn allowance(&self, cost: u32, urgency: Urgency, now: Now) -> u64 {
         match urgency {
             Urgency::Urgent => self.window.limit,
-            Urgency::Ordinary => (self.window.limit - self.reserved).max(u64::from(cost)).min(self.window.limit),
+            Urgency::Ordinary => (self.window.limit - self.reserved(now)).max(u64::from(cost)).min(self.window.limit),
         }
     }
-}
 
-/// The reserved part of a limit: rounded up, but never the last unit.
-pub(super) fn reserved_units(limit: u64, reserve: f64) -> u64 {
-    // Below 2^32, so exact as a float; shares like 0.1 are not, which must not round a whole number up.
-    #[expect(clippy::cast_precision_loss, reason = "limits are below 2^32")]
-    let units = (limit as f64 * reserve - 1e-6).ceil();
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates, and no number becomes 0")]
-    let units = units as u64;
-    units.min(limit - 1)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_reserve_is_rounded_up_but_leaves_one() {
-        let rows = [
-            (1, 0.2, 0),
-            (2, 0.2, 1),
-            (4, 0.2, 1),
-            (5, 0.2, 1),
-            (6, 0.2, 2),
-            (500, 0.2, 100),
-            (15_500, 0.1, 1_550),
-            (10, 0.0, 0),
-            (10, 0.9, 9),
-            (10, 1.0, 9),
-            (10, f64::NAN, 0),
-            (10, -1.0, 0),
-        ];
-        for (limit, reserve, expected) in rows {
-            assert_eq!(reserved_units(limit, reserve), expected, "{limit} * {reserve}");
+    /// Units that are kept for urgent work now.
+    fn reserved(&self, now: Now) -> u64 {
+        match &self.book {
+            Book::Sliding(_) => self.reserved,
+            Book::Calendar(calendar) => still_reserved(self.reserved, calendar.bounds(), now.wall_ms),
         }
     }
 }

@@ -41,6 +41,11 @@ impl Calendar {
         self.end
     }
 
+    /// Its first moment, and the first after it.
+    pub(super) const fn bounds(&self) -> (i64, i64) {
+        (self.start, self.end)
+    }
+
     /// The length of the window.
     pub(super) fn length(&self) -> Duration {
         distance(self.start, self.end)

@@ -6,8 +6,10 @@ use parking_lot::Mutex;
 
 use crate::{
     budget::{
-        Exhausted, Span, Urgency, WindowAccount,
+        Exhausted, Outlook, Pace, Span, Urgency, Window, WindowAccount,
+        calendar::distance,
         ledger::{Followed, Follower, Ledger, Record, Terms},
+        outlook,
     },
     model::SharedClock,
 };
@@ -135,6 +137,24 @@ impl FleetAccount {
         self.fleet.look(|ledger, now| ledger.level(&self.provider, now)).unwrap_or(1.0)
     }
 
+    pub(super) fn outlook(&self) -> Option<Outlook> {
+        let is_long = |window: &Window| match window.span {
+            Span::Second | Span::Minute => false,
+            Span::Hour | Span::Day | Span::Month => true,
+        };
+        if self.terms.pace != Pace::Even || !self.terms.quota.windows().iter().any(is_long) {
+            return None;
+        }
+        self.fleet.look(|ledger, now| {
+            let ends_at = ledger.windows(&self.provider, now).iter().filter_map(|window| window.resets_at).min();
+            let within = outlook::horizon(ends_at.map(|end| distance(now, end)));
+            let until = i64::try_from(outlook::before(within).as_millis()).unwrap_or(i64::MAX);
+            let units = |urgency| ledger.capacity(&self.provider, until, urgency, now);
+            let (ordinary, urgent) = (units(Urgency::Ordinary), units(Urgency::Urgent));
+            Outlook { within, ends_at, ordinary, urgent, sharers: ledger.replicas() as u64 }
+        })
+    }
+
     pub(super) fn correct(&self, span: Span, remaining: u64) {
         let left = self.fleet.look(|ledger, now| {
             let windows = ledger.windows(&self.provider, now);
@@ -164,7 +184,7 @@ impl FleetAccount {
             return windows;
         }
         // Not known yet: what is configured.
-        let shown = |window: &crate::budget::Window| WindowAccount {
+        let shown = |window: &Window| WindowAccount {
             span: window.span,
             limit: window.limit,
             used: 0,

@@ -6,7 +6,7 @@
 //! - a call is admitted by all windows or by none;
 //! - a refusal says when the same call would be admitted if nobody else came;
 //! - of every limit a share is left to urgent work: rounded up, but ordinary work keeps at least one unit (of 4 units a
-//!   fifth is one, so ordinary work spends 3; of 1 unit it spends 1);
+//!   fifth is one, so ordinary work spends 3; of 1 unit it spends 1); in the last tenth of a calendar window it is released bit by bit;
 //! - windows of an hour and longer are spent evenly unless told otherwise: a tenth at once, the rest as it accrues. In the
 //!   last tenth of a calendar window what is left of it is no longer held back.
 
@@ -14,9 +14,11 @@ mod account;
 mod calendar;
 mod fleet;
 pub mod ledger;
+mod outlook;
 mod pace;
 pub mod purse;
 mod quota;
+mod reserve;
 mod sliding;
 
 use std::time::Duration;
@@ -24,6 +26,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 pub use fleet::Fleet;
+pub use outlook::Outlook;
 pub use quota::{Pace, Quota, QuotaError, Span, Window};
 
 use crate::{
@@ -160,6 +163,25 @@ impl Budget {
         }
     }
 
+    /// What is left for the time that it has to last; `None` where no window is paced, so that units may go as they come.
+    pub fn outlook(&self) -> Option<Outlook> {
+        match &self.kept {
+            Kept::Here { clock, accounts } => with(clock, accounts, |accounts, now| {
+                accounts.iter().any(Account::is_paced).then(|| {
+                    let ends_at = accounts.iter().filter_map(Account::ends_at).min();
+                    let within = outlook::horizon(ends_at.map(|end| calendar::distance(now.wall_ms, end)));
+                    let units = |urgency| {
+                        let until = outlook::before(within);
+                        accounts.iter().map(|account| account.capacity(until, urgency, now)).min().unwrap_or(0)
+                    };
+                    let (ordinary, urgent) = (units(Urgency::Ordinary), units(Urgency::Urgent));
+                    Outlook { within, ends_at, ordinary, urgent, sharers: 1 }
+                })
+            }),
+            Kept::InLedger(account) => account.outlook(),
+        }
+    }
+
     /// The provider says that `remaining` units are left of its window of this span. Where the account has more, others share the key: then no more are left
     /// than that, less `in_flight` units of calls that the provider may not have counted yet. Never raises what is left; without effect where the quota has no
     /// such window.
@@ -178,7 +200,7 @@ impl Budget {
     pub fn snapshot(&self) -> Vec<WindowAccount> {
         match &self.kept {
             Kept::Here { clock, accounts } => {
-                with(clock, accounts, |accounts, _| accounts.iter().map(Account::snapshot).collect())
+                with(clock, accounts, |accounts, now| accounts.iter().map(|account| account.snapshot(now)).collect())
             }
             Kept::InLedger(account) => account.snapshot(),
         }
@@ -209,3 +231,5 @@ fn admits_at(accounts: &[Account], cost: u32, urgency: Urgency, now: Now) -> Dur
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod time_tests;

@@ -84,10 +84,15 @@ fn a_day_is_spent_evenly_after_its_burst() {
     assert_eq!(drain(&budget, Urgency::Urgent).0, 100, "the reserve is not held back");
     clock.advance(MS(246_858));
     assert_eq!(drain(&budget, Urgency::Urgent).0, 1);
-    // 14 hours are left of the day, of which the last tenth is free for all.
-    clock.advance(MS(14 * 3_600_000 - 246_858 - 1));
-    assert_eq!(drain(&budget, Urgency::Ordinary), (400 - 151, MS(14 * 3_600_000)));
-    assert_eq!(drain(&budget, Urgency::Urgent).0, 100);
+    // 14 hours are left of the day. In its last tenth pace is over, and the reserve is released bit by bit.
+    clock.advance(MS(14 * 3_600_000 - 8_640_000 - 246_858));
+    let (calls, next) = drain(&budget, Urgency::Ordinary);
+    assert_eq!((calls, next), (400 - 151, MS(14 * 3_600_000 - 8_640_000 + 1)));
+    clock.advance(MS(4_320_000));
+    assert_eq!(drain(&budget, Urgency::Ordinary).0, 50);
+    clock.advance(MS(4_320_000 - 1));
+    assert_eq!(drain(&budget, Urgency::Ordinary), (50, MS(14 * 3_600_000)));
+    assert_eq!(drain(&budget, Urgency::Urgent).0, 0);
     clock.advance(MS(1));
     assert_eq!(drain(&budget, Urgency::Ordinary).0, 50, "a new day");
 }

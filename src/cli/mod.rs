@@ -5,6 +5,7 @@
 mod annotate;
 mod bench;
 mod bench_triage;
+mod budgets;
 mod check;
 mod demo;
 mod extract;
@@ -53,6 +54,8 @@ enum Command {
     Annotate(annotate::Args),
     /// Look indicators up by hand.
     Lookup(lookup::Args),
+    /// Show what is left of the providers' quotas.
+    Budgets(budgets::Args),
     /// Put dead letters back to the topics that they came from.
     Replay(replay::Args),
     /// Answer as the providers do, for trying things out.
@@ -93,6 +96,7 @@ pub fn main() -> ExitCode {
         Command::Extract(args) => extract::run(&args),
         Command::Annotate(args) => annotate::run(&args),
         Command::Lookup(args) => lookup::run(&args),
+        Command::Budgets(args) => budgets::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::Simulate(args) => simulate::run(&args),
         Command::Bench(args) => bench::run(&args),

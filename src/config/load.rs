@@ -1,6 +1,6 @@
 //! Reading a whole configuration.
 
-use std::{fs::File, io::Read, path::Path};
+use std::{collections::BTreeMap, fs::File, io::Read, path::Path};
 
 use toml::de::DeTable;
 
@@ -59,6 +59,13 @@ pub struct Config {
     pub admin: admin::Config,
     /// Form and level of the log.
     pub log: telemetry::Config,
+}
+
+impl Config {
+    /// Prices of a unit, of the providers that have one.
+    pub fn prices(&self) -> BTreeMap<ProviderId, f64> {
+        self.providers.iter().filter_map(|(provider, config)| Some((*provider, config.unit_price?))).collect()
+    }
 }
 
 /// A configuration that can be used.

@@ -10,11 +10,12 @@ use std::{
 };
 
 use crate::{
-    budget::purse::Reading,
+    budget::{Urgency, purse::Reading},
     cache::{Cache, Entry, Hit, is_withheld, time_to_live},
     enrich::{
         Asked, Notice, Parts,
-        desk::{Desk, Dice, Idle, PRICE_LIVES, retry_after},
+        chance::{give_up, is_hopeful},
+        desk::{Desk, Dice, HELD_BACK, Idle, retry_after},
         door::Doors,
         fleet::Member,
         flight::{Flight, Slot, SlotState},
@@ -88,7 +89,8 @@ pub(super) struct Board {
 
 impl Board {
     pub(super) fn new(parts: Parts) -> Self {
-        let desks = Desk::of_all(parts.providers);
+        let now = parts.clock.monotonic();
+        let desks = Desk::of_all(parts.providers, now);
         Self {
             doors: Doors::new(desks.iter().map(|desk| Arc::clone(&desk.door))),
             desks,
@@ -196,6 +198,7 @@ impl Board {
             if let (SlotState::Waiting { not_before, .. }, Some(desk)) =
                 (&slot.state, self.desks.get_mut(slot.provider))
             {
+                desk.expect(Some(flight.place), place, flight.started, now);
                 desk.queue.step(flight.place, place, indicator.clone(), *not_before, now);
             }
         }
@@ -218,8 +221,23 @@ impl Board {
         let place = Place::new(judged.worth, self.seq, judged.urgent);
         self.seq += 1;
         let slots = self.slots(&indicator, prior, sighting.tlp, now);
-        let mut flight =
-            Flight { slots, place, flood: judged.flood, listeners, started: now, hopeful: false, snapshot: None };
+        let mut flight = Flight {
+            slots,
+            place,
+            flood: judged.flood,
+            role: sighting.role,
+            listeners,
+            started: now,
+            hopeful: false,
+            snapshot: None,
+        };
+        for slot in &flight.slots {
+            if let (SlotState::Over { answer: Answer::Skipped { reason } }, Some(desk)) =
+                (&slot.state, self.desks.get_mut(slot.provider))
+            {
+                desk.not_asked(*reason, flight.role);
+            }
+        }
         if !flight.is_open() {
             let entry = self.entry(&indicator, &flight, now, wall_ms);
             self.keep(&indicator, &entry, now);
@@ -227,7 +245,7 @@ impl Board {
         }
         if self.flights.len() >= self.max_waiting && !self.make_room(judged.worth, now, wall_ms) {
             self.outranked += 1;
-            give_up(&mut flight, Judgement::reason(judged.flood));
+            give_up(&mut self.desks, &mut flight, Judgement::reason(judged.flood));
             let entry = self.entry(&indicator, &flight, now, wall_ms);
             return Asked { entry, hopeful: false, open: false, joined: false };
         }
@@ -240,6 +258,7 @@ impl Board {
             if let (SlotState::Waiting { not_before, .. }, Some(desk)) =
                 (&slot.state, self.desks.get_mut(slot.provider))
             {
+                desk.expect(None, place, now, now);
                 desk.queue.push(place, indicator.clone(), *not_before, now);
                 self.effects.wake |= 1 << slot.provider;
             }
@@ -291,7 +310,7 @@ impl Board {
                     desk.queue.remove(flight.place, *not_before);
                 }
             }
-            give_up(flight, Judgement::reason(flight.flood));
+            give_up(&mut self.desks, flight, Judgement::reason(flight.flood));
         }
         self.outranked += 1;
         self.land(&victim, now, wall_ms);
@@ -319,10 +338,7 @@ impl Board {
         let Some(desk) = self.desks.get_mut(provider) else { return Err(Idle::UntilWoken) };
         desk.turn(now);
         desk.may_call(now)?;
-        if desk.holds_back(now) {
-            return Err(Idle::Until(now.saturating_add(PRICE_LIVES)));
-        }
-        let urgency = desk.pays(now);
+        let Some(urgency) = desk.pays(now) else { return Err(Idle::Until(now.saturating_add(HELD_BACK))) };
         if let Err(open) = desk.key.breaker.admit() {
             return Err(Idle::Until(open.retry_at));
         }
@@ -330,6 +346,9 @@ impl Board {
             // The circuit's probe, if this was one, was not used.
             desk.key.breaker.record(Effect::Neutral);
             return Err(Idle::Until(exhausted.retry_at));
+        }
+        if urgency == Urgency::Urgent {
+            desk.took_of_reserve(1);
         }
         desk.gathered();
         let batch = desk.batch;
@@ -495,6 +514,9 @@ impl Board {
         desk.door.set_open(false);
         for indicator in desk.queue.drain() {
             if let Some(flight) = self.flights.get_mut(&indicator) {
+                if let Some(desk) = self.desks.get_mut(provider) {
+                    desk.not_asked(reason, flight.role);
+                }
                 if let Some(slot) = flight.slot(provider) {
                     *slot = SlotState::Over { answer: Answer::Skipped { reason } };
                 }
@@ -537,32 +559,4 @@ impl Board {
             self.cache.insert(indicator.clone(), Arc::clone(entry));
         }
     }
-}
-
-/// Nothing more is waited for, for this reason.
-fn give_up(flight: &mut Flight, reason: Reason) {
-    for slot in &mut flight.slots {
-        if slot.state.is_open() {
-            slot.state = SlotState::Over { answer: Answer::Skipped { reason } };
-        }
-    }
-}
-
-/// Whether an answer can come within `wait`: a call is under way, or the flight was near enough to the head of a line when it took off, and that
-/// was not so long ago that it should have had its turn.
-fn is_hopeful(flight: &Flight, desks: &[Desk], now: Duration, wait: Duration) -> bool {
-    let in_time = flight.hopeful && now.saturating_sub(flight.started) < wait;
-    flight.slots.iter().any(|slot| match &slot.state {
-        SlotState::Calling { .. } => !wait.is_zero(),
-        SlotState::Waiting { not_before, .. } => {
-            let until = now.saturating_add(wait);
-            in_time
-                && *not_before <= until
-                && desks.get(slot.provider).is_some_and(|desk| {
-                    desk.queue.is_held(flight.place)
-                        || !desk.is_closed() && desk.blocked(now).and_then(|(_, at)| at).is_none_or(|at| at <= until)
-                })
-        }
-        SlotState::Answered { .. } | SlotState::Over { .. } => false,
-    })
 }

@@ -1,6 +1,6 @@
 //! One provider's desk: its keys (`keys`), its waiting line, and what follows from both.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use crate::{
     budget::{Budget, Urgency},
@@ -9,17 +9,16 @@ use crate::{
         flight::Blocked,
         keys::Key,
         queue::{Place, Queue},
-        triage,
+        thrift::Thrift,
     },
-    model::{IndicatorKind, ProviderId, Tlp},
+    model::{IndicatorKind, ProviderId, Reason, Role, Tlp},
     provider::{Breaker, Provider},
 };
 
 /// How long a call that can ask about several indicators waits for more of them.
 pub(super) const LINGER: Duration = Duration::from_millis(50);
-const HOUR: Duration = Duration::from_secs(3_600);
-/// How long a desk that holds back waits before it looks at the price again.
-pub(super) const PRICE_LIVES: Duration = Duration::from_secs(10);
+/// How long a desk that holds back waits before it looks again.
+pub(super) const HELD_BACK: Duration = Duration::from_secs(10);
 /// Indicators in one call, at most: what a request to the ledger can name.
 const MAX_BATCH: usize = crate::budget::ledger::MAX_CLAIMS;
 
@@ -99,10 +98,13 @@ pub(super) struct Desk {
     gathering: Option<Duration>,
     /// Length of a typical call, a running mean; zero before the first.
     typical: Duration,
+    /// Indicators that it was not asked about, by reason and place in the event.
+    pub(super) unasked: BTreeMap<(&'static str, &'static str), u64>,
+    pub(super) thrift: Thrift,
 }
 
 impl Desk {
-    pub(super) fn new(setup: Setup) -> Self {
+    pub(super) fn new(setup: Setup, now: Duration) -> Self {
         let (id, batch) = (setup.provider.id(), setup.provider.batch_size().clamp(1, MAX_BATCH));
         Self {
             id,
@@ -115,11 +117,13 @@ impl Desk {
             batch,
             gathering: None,
             typical: Duration::ZERO,
+            unasked: BTreeMap::new(),
+            thrift: Thrift::new(now),
         }
     }
 
     /// A desk for each provider; several setups of one provider are its keys.
-    pub(super) fn of_all(setups: Vec<Setup>) -> Vec<Self> {
+    pub(super) fn of_all(setups: Vec<Setup>, now: Duration) -> Vec<Self> {
         let mut desks: Vec<Self> = Vec::new();
         for setup in setups {
             match desks.iter_mut().find(|desk| desk.id == setup.provider.id()) {
@@ -127,7 +131,7 @@ impl Desk {
                     let number = desk.other_keys.len() + 1;
                     desk.other_keys.push(Key::new(number, setup.provider, setup.budget, setup.breaker, desk.batch));
                 }
-                None => desks.push(Self::new(setup)),
+                None => desks.push(Self::new(setup, now)),
             }
         }
         desks
@@ -136,6 +140,11 @@ impl Desk {
     /// Whether the service is responsible for indicators of this kind.
     pub(super) fn supports(&self, kind: IndicatorKind) -> bool {
         self.key.client.supports(kind)
+    }
+
+    /// It was not asked about an indicator in this place of an event.
+    pub(super) fn not_asked(&mut self, reason: Reason, role: Role) {
+        *self.unasked.entry((reason.as_str(), role.as_str())).or_default() += 1;
     }
 
     /// Whether one more indicator that joins the line now can be answered within `wait`.
@@ -223,31 +232,6 @@ impl Desk {
         let waiting = u64::try_from(self.queue.ready().div_ceil(self.batch)).unwrap_or(u64::MAX);
         let room = self.capacity_within(now, wait, Urgency::Ordinary);
         (waiting >= room).then(|| (Blocked::Quota, Some(now.saturating_add(self.key.window))))
-    }
-
-    /// Whether what waits is not worth a call at the present price: units are kept for better. Whoever may use the reserve is not held back.
-    pub(super) fn holds_back(&self, now: Duration) -> bool {
-        self.pays(now) == Urgency::Ordinary && self.queue.best().is_some_and(|best| !self.is_worth_it(best, now))
-    }
-
-    fn is_worth_it(&self, place: Place, now: Duration) -> bool {
-        let level = self.keys().filter(|key| key.closed.is_none()).map(|key| key.budget.level()).fold(0.0, f64::max);
-        place.is_urgent() || level >= 1.0 || {
-            let hourly = self.capacity_within(now, HOUR, Urgency::Ordinary);
-            triage::is_worth_it(place.worth(), level, self.queue.ready() / self.batch, hourly, now)
-        }
-    }
-
-    /// How the next call is paid: that of the best that waits; but where its share of the quota is used up for now, or it is not worth a call, others
-    /// that wait and may use the reserve are asked about meanwhile.
-    pub(super) fn pays(&self, now: Duration) -> Urgency {
-        let Some(best) = self.queue.best() else { return Urgency::Ordinary };
-        let reserve_is_open = || {
-            self.queue.first(Urgency::Urgent).is_some()
-                && (self.key.budget.exhausted_until(Urgency::Ordinary).is_some() || !self.is_worth_it(best, now))
-                && self.key.budget.exhausted_until(Urgency::Urgent).is_none()
-        };
-        if best.is_urgent() || reserve_is_open() { Urgency::Urgent } else { Urgency::Ordinary }
     }
 
     /// Whether a call may be tried now, apart from budget and call slots.

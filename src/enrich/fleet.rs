@@ -11,7 +11,7 @@ use std::{
 
 use crate::{
     budget::{
-        Fleet,
+        Fleet, Urgency,
         ledger::{Applied, CallEnd, Followed, Granted, Record, RecordId, digest},
         purse::{Purse, Reading},
     },
@@ -55,8 +55,8 @@ pub(super) struct Member {
     /// A number that no other run of any replica has.
     replica: u64,
     seq: u64,
-    /// Providers and keys of the requests on their way.
-    asked: BTreeMap<u64, (usize, usize)>,
+    /// Provider and key of each request on its way, and how it is paid.
+    asked: BTreeMap<u64, (usize, usize, Urgency)>,
     state: FleetState,
     /// The log was read to where it ended.
     caught_up: bool,
@@ -257,10 +257,7 @@ impl Board {
         if desk.gathers_until(now.monotonic).is_some() {
             return;
         }
-        if desk.holds_back(now.monotonic) {
-            return;
-        }
-        let urgency = desk.pays(now.monotonic);
+        let Some(urgency) = desk.pays(now.monotonic) else { return };
         let Some(lease) = &mut desk.key.lease else { return };
         let (waiting, slots) = (desk.queue.ready(), desk.slots);
         let wants =
@@ -281,7 +278,7 @@ impl Board {
         member.seq += 1;
         let id = RecordId { replica: member.replica, seq: member.seq };
         let record = lease.purse.ask(id.seq, items, urgency, now);
-        member.asked.insert(id.seq, (provider, desk.key.number));
+        member.asked.insert(id.seq, (provider, desk.key.number, urgency));
         // Those that were lost on the way are never answered.
         if member.asked.len() > MOST_ASKED {
             member.asked.pop_first();
@@ -387,8 +384,11 @@ impl Board {
             Applied::Changed(provider) => provider,
             Applied::Answered(provider, granted) => {
                 if let Some(id) = own
-                    && let Some((provider, key)) = member.asked.remove(&id.seq)
+                    && let Some((provider, key, urgency)) = member.asked.remove(&id.seq)
                 {
+                    if let (Urgency::Urgent, Some(desk)) = (urgency, self.desks.get_mut(provider)) {
+                        desk.took_of_reserve(u64::from(granted.calls));
+                    }
                     self.turn_to(provider, key);
                     self.answered(provider, id.seq, &granted, now);
                 }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use crate::{
     cache::Entry,
     enrich::queue::Place,
-    model::{Answer, FailReason, Reason, Verdict},
+    model::{Answer, FailReason, Reason, Role, Verdict},
 };
 
 /// One responsible provider's part of a flight.
@@ -80,6 +80,8 @@ pub(super) struct Flight {
     pub(super) place: Place,
     /// Whether its source, or its group, brings more than a fair share.
     pub(super) flood: bool,
+    /// Its place in the event that showed it first.
+    pub(super) role: Role,
     /// Listeners that take part, a bit each.
     pub(super) listeners: u64,
     pub(super) started: Duration,

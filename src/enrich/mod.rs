@@ -18,7 +18,9 @@
 #[cfg(test)]
 mod batch_tests;
 mod board;
+mod chance;
 mod config;
+mod demand;
 mod desk;
 mod dispatch;
 mod door;
@@ -42,6 +44,7 @@ mod replay;
 mod status;
 #[cfg(test)]
 mod tests;
+mod thrift;
 mod triage;
 mod worth;
 

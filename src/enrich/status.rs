@@ -1,6 +1,6 @@
 //! The state of the providers, for people and metrics.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use crate::{
     budget::WindowAccount,
@@ -72,6 +72,8 @@ pub struct ProviderStatus {
     pub in_flight: usize,
     /// Calls started since the start of the process.
     pub calls: u64,
+    /// Indicators that it was not asked about since the start of the process, by reason and place in the event.
+    pub unasked: BTreeMap<(&'static str, &'static str), u64>,
 }
 
 impl Board {
@@ -97,6 +99,7 @@ impl Board {
                 waiting: desk.queue.len(),
                 in_flight: desk.in_flight,
                 calls: keys.iter().map(|key| key.calls).sum(),
+                unasked: desk.unasked.clone(),
                 keys,
             }
         };

@@ -7,7 +7,7 @@ use crate::{
     enrich::{
         Config, Sighting,
         evidence::{Shares, Traces, group},
-        worth::{AGE, ANALYST, GROUP_SHARE, PRICE, SOURCE_SHARE, URGENT_SHARE, points},
+        worth::{AGE, ANALYST, GROUP_SHARE, SOURCE_SHARE, URGENT_SHARE, points},
     },
     model::{Indicator, Reason, Severity},
 };
@@ -83,17 +83,15 @@ impl Triage {
     }
 }
 
-/// Whether a place is worth its call now: while the budget is short a call has a price, which falls as the last third of the burst accrues, so that
-/// most of it is always at hand for what is worth more than what waits. `level` is the share of the burst at hand; `waiting` of those that wait, `hourly` can be asked within an hour.
-pub(super) fn is_worth_it(worth: u32, level: f64, waiting: usize, hourly: u64, now: Duration) -> bool {
-    let pressure = (waiting as f64 / hourly.max(1) as f64).min(1.0);
-    let price = f64::from(PRICE) * (3.0 * (1.0 - level)).min(1.0) * pressure;
-    points_now(worth, now) >= price
+/// The points that a place is worth at a moment, its age included; those of its indicator alone where that is when it began to wait.
+pub(super) fn points_of(worth: u32, at: Duration) -> i32 {
+    let points = (i64::from(worth) - i64::from(worth_at(0, at))) / EIGHTHS;
+    i32::try_from(points).unwrap_or(if points > 0 { i32::MAX } else { i32::MIN })
 }
 
-/// Points with the age of this moment.
-fn points_now(worth: u32, now: Duration) -> f64 {
-    (i64::from(worth) - i64::from(worth_at(0, now))) as f64 / EIGHTHS as f64
+/// Whether a person waits for what is worth so much.
+pub(super) const fn is_a_person(points: i32) -> bool {
+    points > ANALYST / 2
 }
 
 /// What these points are worth when the indicator began to wait now. Everything ages alike, so that the order of those that wait never changes by itself:
@@ -165,14 +163,12 @@ mod tests {
     }
 
     #[test]
-    fn a_call_has_a_price_while_units_are_short_and_many_wait() {
-        let once = worth_at(70, HOUR);
-        assert!(is_worth_it(once, 1.0, 10_000, 1, HOUR), "a full burst is for anybody");
-        assert!(is_worth_it(once, 0.0, 1, 1_000, HOUR), "nobody else waits");
-        assert!(is_worth_it(once, 0.9, 1_000, 10, HOUR), "the first third is for anybody");
-        assert!(!is_worth_it(once, 0.2, 1_000, 10, HOUR));
-        assert!(is_worth_it(worth_at(260, HOUR), 0.0, 1_000, 10, HOUR), "evidence pays any price");
-        assert!(is_worth_it(once, 0.2, 1_000, 10, 200 * HOUR), "and so does age");
+    fn points_can_be_read_off_a_place_and_grow_with_its_age() {
+        for points in [-300, 0, 70, 1_200, ANALYST + 70] {
+            let worth = worth_at(points, 5 * HOUR);
+            assert_eq!((points_of(worth, 5 * HOUR), points_of(worth, 15 * HOUR)), (points, points + 10 * AGE));
+            assert_eq!(is_a_person(points), points > ANALYST);
+        }
     }
 
     #[test]

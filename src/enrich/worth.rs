@@ -4,7 +4,7 @@
 //! worth = role + kind + SEVERITY + SEVERE * log2(severe sightings) + SIGHTING * log2(sightings) + SPREAD * log2(sources)
 //!         - FLOOD * over + AGE * hours waited
 //!         (+ ANALYST where a person waits for it)
-//! price = PRICE * min(1, 3 * (1 - share of the burst at hand)) * min(1, waiting / calls of an hour): what is worth less goes on waiting
+//! asked while expected(more worth, until the window of the quota ends) <= units left for it: what is worth less goes on waiting (`thrift.rs`)
 //! over  = log2(new indicators of the source or group in the last hours / its fair share), 0 within the share
 //! ```
 //!
@@ -15,14 +15,14 @@
 //! | kind | 0–20 | hashes and URLs are specific, addresses are shared |
 //! | [`SEVERITY`] | 0, 20, 60, 80 | low, medium or matched by a rule, high, critical: of the best sighting, and not of a source that floods |
 //! | [`SEVERE`] | 60 a doubling, at most 120 | severe events again and again |
-//! | [`SIGHTING`] | 40 a doubling, at most 320 | one answer serves many events; what is seen once is most often never seen again |
-//! | [`SPREAD`] | 50 a doubling, at most 300 | what several hosts meet is an event of the organisation; sources that flood do not count |
-//! | [`FLOOD`] | -50 a doubling over the share, at most -400 | made-up names must not spend the budget |
+//! | [`SIGHTING`] | 80 a doubling, at most 640 | one answer serves many events; what is seen once is most often never seen again |
+//! | [`SPREAD`] | 90 a doubling, at most 540 | what several hosts meet is an event of the organisation; sources that flood do not count |
+//! | [`FLOOD`] | -100 a doubling over the share, at most -800 | made-up names must not spend the budget |
 //! | [`SOURCE_SHARE`] | 30 in an hour and fading | new indicators that a host may bring before it counts as flooding |
 //! | [`GROUP_SHARE`] | 20 in an hour and fading | the same of a registered domain, or of a network of 256 addresses |
 //! | [`URGENT_SHARE`] | 4 in an hour and fading | urgent indicators that a host may bring before the reserve is closed to it |
 //! | [`AGE`] | 1 an hour | nothing waits for ever behind what comes later |
-//! | [`PRICE`] | 220 | with nothing at hand and much waiting, only what was seen several times and at several places is asked about |
+//! | hours that expectation rests on | 24, less the busiest | long enough to know a day; one burst is no forecast (`demand.rs`) |
 
 use crate::{
     budget::Urgency,
@@ -37,22 +37,20 @@ const SEVERITY: [i32; 4] = [0, 20, 60, 80];
 const SEVERE: i32 = 60;
 const MOST_SEVERE: i32 = 120;
 /// For each doubling of the sightings.
-const SIGHTING: i32 = 40;
-const MOST_SIGHTINGS: i32 = 320;
+const SIGHTING: i32 = 80;
+const MOST_SIGHTINGS: i32 = 640;
 /// For each doubling of the sources.
-const SPREAD: i32 = 50;
-const MOST_SPREAD: i32 = 300;
+const SPREAD: i32 = 90;
+const MOST_SPREAD: i32 = 540;
 /// For each doubling over the fair share.
-const FLOOD: i32 = 50;
-const MOST_FLOOD: i32 = 400;
+const FLOOD: i32 = 100;
+const MOST_FLOOD: i32 = 800;
 /// New indicators of a source.
 pub(super) const SOURCE_SHARE: f32 = 30.0;
 /// New indicators of a registered domain, or of a network.
 pub(super) const GROUP_SHARE: f32 = 20.0;
 /// Urgent indicators of a source.
 pub(super) const URGENT_SHARE: f32 = 4.0;
-/// Of a call with nothing at hand and much waiting.
-pub(super) const PRICE: i32 = 220;
 /// For an hour of waiting.
 pub(super) const AGE: i32 = 1;
 

@@ -26,6 +26,8 @@ pub struct Config {
     pub quota: Quota,
     /// How long windows are spent; `None`: even for windows of an hour and longer.
     pub pace: Option<Pace>,
+    /// Price of a unit of the quota, for what is shown; in whatever currency.
+    pub unit_price: Option<f64>,
     /// Longest whole call.
     pub timeout: Duration,
     /// Calls at the same time.

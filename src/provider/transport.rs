@@ -242,6 +242,7 @@ mod tests {
             timeout: Duration::from_secs(2),
             max_in_flight: 1,
             weight: None,
+            unit_price: None,
             max_tlp: crate::gate::Tlp::Green,
             network,
         }

@@ -107,6 +107,10 @@ label_sets! {
     Request { provider: &'static str, outcome: RequestOutcome }
     /// A provider's account.
     Account { provider: &'static str, window: &'static str, kind: &'static str }
+    /// A window of a provider's account.
+    OfWindow { provider: &'static str, window: &'static str }
+    /// What a provider was not asked about.
+    Unasked { provider: &'static str, reason: &'static str, role: &'static str }
     /// A stage of the way.
     OfStage { stage: &'static str }
     /// A reason.

@@ -3,7 +3,10 @@
 use std::{
     collections::BTreeMap,
     fmt,
-    sync::{Arc, atomic::AtomicU64},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -21,8 +24,8 @@ use crate::{
         BulkHistogram, RequestOutcome, ShardCounts, StateLog,
         counts::{CacheResult, Stage},
         labels::{
-            Account, Build, Cached, Extracted, List, OfProvider, OfReason, OfStage, OfState, OfStatus, Partition,
-            Produced, Request, Skipped, Topic,
+            Account, Build, Cached, Extracted, List, OfProvider, OfReason, OfStage, OfState, OfStatus, OfWindow,
+            Partition, Produced, Request, Skipped, Topic, Unasked,
         },
     },
 };
@@ -42,6 +45,8 @@ struct Families {
     requests: Family<Request, Counter>,
     request_duration: Family<OfProvider, BulkHistogram>,
     budget: Family<Account, Gauge>,
+    runs_out: Family<OfWindow, Gauge>,
+    unasked: Family<Unasked, Counter>,
     cost: Family<OfProvider, Counter>,
     circuit: Family<OfProvider, Gauge>,
     dead_letters: Family<OfReason, Counter>,
@@ -145,6 +150,13 @@ impl Metrics {
             f.request_duration.clone(),
         );
         registry.register("provider_budget_units", "Account of a provider's quota", f.budget.clone());
+        registry.register_with_unit(
+            "provider_budget_runs_out_timestamp",
+            "When a window is used up at the rate of its past; absent where it lasts",
+            Unit::Seconds,
+            f.runs_out.clone(),
+        );
+        registry.register("provider_unasked_indicators", "Indicators that were not asked about", f.unasked.clone());
         registry.register("provider_cost_units", "Units of quota spent", f.cost.clone());
         registry.register("provider_circuit_state", "0 closed, 1 half-open, 2 open, 3 switched off", f.circuit.clone());
         registry.register("dlq_records", "Records written to the dead-letter topic", f.dead_letters.clone());
@@ -223,6 +235,25 @@ impl Metrics {
     pub fn budget(&self, provider: ProviderId, window: &'static str, kind: &'static str, units: u64) {
         let account = Account { provider: provider.as_str(), window, kind };
         self.shared.families.budget.get_or_create(&account).set(i64::try_from(units).unwrap_or(i64::MAX));
+    }
+
+    /// When a window is used up at the rate of its past, milliseconds since the epoch; `None` where it lasts.
+    pub fn budget_runs_out(&self, provider: ProviderId, window: &'static str, at_ms: Option<i64>) {
+        let (of, family) = (OfWindow { provider: provider.as_str(), window }, &self.shared.families.runs_out);
+        match at_ms {
+            Some(at_ms) => {
+                family.get_or_create(&of).set(at_ms.div_euclid(1_000));
+            }
+            None => {
+                family.remove(&of);
+            }
+        }
+    }
+
+    /// Indicators that a provider has not been asked about since the start, for this reason, in this place of their events.
+    pub fn unasked(&self, provider: ProviderId, reason: &'static str, role: &'static str, indicators: u64) {
+        let of = Unasked { provider: provider.as_str(), reason, role };
+        self.shared.families.unasked.get_or_create(&of).inner().store(indicators, Ordering::Relaxed);
     }
 
     /// Whether the last reload of the configuration went well.
@@ -400,6 +431,10 @@ mod tests {
         let provider = ProviderId("virustotal");
         metrics.provider_request(provider, RequestOutcome::RateLimited, Duration::from_millis(3));
         metrics.budget(provider, "day", "limit", 500);
+        metrics.budget_runs_out(provider, "day", Some(1_795_424_400_999));
+        metrics.budget_runs_out(provider, "month", Some(1_795_424_400_999));
+        metrics.budget_runs_out(provider, "month", None);
+        metrics.unasked(provider, "flood", "query", 9);
         metrics.circuit(provider, 2);
         metrics.lag([("in".to_owned(), 3, 7)].into_iter());
         metrics.held(0, [1, 10, 2, 20]);
@@ -430,6 +465,8 @@ mod tests {
             "sidelight_cache_requests_total{result=\"coalesced\"} 1",
             "sidelight_provider_requests_total{provider=\"virustotal\",outcome=\"rate_limited\"} 1",
             "sidelight_provider_request_duration_seconds_count{provider=\"virustotal\"} 1",
+            "sidelight_provider_budget_runs_out_timestamp_seconds{provider=\"virustotal\",window=\"day\"} 1795424400",
+            "sidelight_provider_unasked_indicators_total{provider=\"virustotal\",reason=\"flood\",role=\"query\"} 9",
             "sidelight_provider_budget_units{provider=\"virustotal\",window=\"day\",kind=\"limit\"} 500",
             "sidelight_provider_cost_units_total{provider=\"virustotal\"} 1",
             "sidelight_provider_circuit_state{provider=\"virustotal\"} 2",

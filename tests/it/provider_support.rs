@@ -31,6 +31,7 @@ pub(crate) fn config(base_url: &str) -> Config {
         kinds: IndicatorKind::ALL.to_vec(),
         quota: "1000000/s".parse().unwrap(),
         pace: None,
+        unit_price: None,
         timeout: Duration::from_secs(10),
         max_in_flight: 4,
         weight: None,

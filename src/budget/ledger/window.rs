@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use crate::budget::{
     Pace, Span, Urgency, Window, WindowAccount,
-    account::reserved_units,
     calendar::Unit,
     ledger::{
         LEASE_LIFE, ms,
@@ -13,6 +12,7 @@ use crate::budget::{
         record::Terms,
         wire::{DecodeError, Reader, Writer},
     },
+    reserve::{reserved_falls_to, reserved_units, still_reserved},
     sliding::Sliding,
 };
 
@@ -91,10 +91,18 @@ impl LedgerWindow {
     }
 
     /// Units that calls of this cost may have in all.
-    fn allowance(&self, cost: u32, urgency: Urgency) -> u64 {
+    fn allowance(&self, cost: u32, urgency: Urgency, now: i64) -> u64 {
         match urgency {
             Urgency::Urgent => self.window.limit,
-            Urgency::Ordinary => (self.window.limit - self.reserved).max(u64::from(cost)).min(self.window.limit),
+            Urgency::Ordinary => (self.window.limit - self.reserved(now)).max(u64::from(cost)).min(self.window.limit),
+        }
+    }
+
+    /// Units that are kept for urgent work now.
+    fn reserved(&self, now: i64) -> u64 {
+        match &self.count {
+            Count::Sliding(_) => self.reserved,
+            Count::Calendar(periods) => still_reserved(self.reserved, periods.bounds(now), now),
         }
     }
 
@@ -104,7 +112,7 @@ impl LedgerWindow {
             Count::Sliding(sliding) => sliding.used().saturating_add(open),
             Count::Calendar(periods) => periods.fullest(now, now + LEASE_LIFE),
         };
-        let room = self.allowance(cost, urgency).saturating_sub(used);
+        let room = self.allowance(cost, urgency, now).saturating_sub(used);
         match &self.accrual {
             Some(accrual) if !self.is_ending(now) => room.min(accrual.room(cost, urgency, self.length(now), now)),
             Some(_) | None => room,
@@ -139,11 +147,17 @@ impl LedgerWindow {
         open: impl Iterator<Item = (i64, u64)>,
         now: i64,
     ) -> i64 {
-        let Some(most) = self.allowance(units, urgency).checked_sub(u64::from(units)) else { return i64::MAX };
+        let Some(most) = self.allowance(units, urgency, now).checked_sub(u64::from(units)) else { return i64::MAX };
         let room = match &self.count {
             Count::Sliding(sliding) => sliding_admits(sliding, most, open, now),
             Count::Calendar(periods) if periods.fullest(now, now + LEASE_LIFE) <= most => now,
-            Count::Calendar(periods) => periods.bounds(now).1.saturating_add(super::period::MARGIN + 1),
+            Count::Calendar(periods) => {
+                let (start, end) = periods.bounds(now);
+                let spare = self.window.limit.checked_sub(periods.fullest(now, now + LEASE_LIFE) + u64::from(units));
+                let spare = spare.filter(|_| urgency == Urgency::Ordinary);
+                let released = spare.map(|spare| reserved_falls_to(self.reserved, spare, (start, end)));
+                released.unwrap_or(i64::MAX).min(end.saturating_add(super::period::MARGIN + 1))
+            }
         };
         let Some(accrual) = &self.accrual else { return room };
         let paced = accrual.admits_at(units, urgency, self.length(now), now);
@@ -159,7 +173,7 @@ impl LedgerWindow {
 
     /// How many units can be leased from now until `within` later.
     pub(super) fn capacity(&self, within: i64, urgency: Urgency, open: u64, now: i64) -> u64 {
-        let allowance = self.allowance(1, urgency);
+        let allowance = self.allowance(1, urgency, now);
         let room = match &self.count {
             Count::Sliding(sliding) => {
                 let span = Duration::from_millis(u64::try_from(within).unwrap_or(0));
@@ -242,7 +256,7 @@ impl LedgerWindow {
             Count::Calendar(periods) => (periods.used(now), Some(periods.bounds(now).1)),
         };
         let Window { span, limit } = self.window;
-        WindowAccount { span, limit, used, leased: open, reserved: self.reserved, resets_at }
+        WindowAccount { span, limit, used, leased: open, reserved: self.reserved(now), resets_at }
     }
 
     pub(super) fn write(&self, out: &mut Writer) {

@@ -1,0 +1,117 @@
+//! Whether what waits is worth a call now, and how the call is paid.
+//!
+//! A paced quota has to last until its window ends. A call is worth it while as much is left as what is worth more is expected to need until then
+//! ([`Demand`]): so the quota goes to the best of the day and not to the first, and near its end to the best of what waits. Urgent indicators may use the reserve
+//! besides, by the same rule among themselves. A person is never kept waiting.
+
+use std::time::Duration;
+
+use crate::{
+    budget::{Outlook, Urgency},
+    enrich::{demand::Demand, desk::Desk, queue::Place, triage},
+};
+
+/// What one desk expects, and what it has taken of the reserve.
+pub(super) struct Thrift {
+    demand: Demand,
+    /// Of the urgent ones.
+    urgent: Demand,
+    /// The window, by its end, and units of its reserve that were spent here.
+    reserve_spent: (Option<i64>, u64),
+}
+
+impl Thrift {
+    pub(super) fn new(now: Duration) -> Self {
+        Self { demand: Demand::new(now), urgent: Demand::new(now), reserve_spent: (None, 0) }
+    }
+
+    /// What may be taken of the reserve here.
+    fn reserve(&self, outlook: &Outlook) -> u64 {
+        let (window, spent) = self.reserve_spent;
+        let spent = if window.is_some() && window == outlook.ends_at { spent } else { 0 };
+        (outlook.urgent.saturating_sub(outlook.ordinary) / outlook.sharers.max(1)).saturating_sub(spent)
+    }
+}
+
+impl Desk {
+    /// An indicator that began to wait at `began` joins the line, or takes a better place.
+    pub(super) fn expect(&mut self, from: Option<Place>, to: Place, began: Duration, now: Duration) {
+        let points = |place: Place| triage::points_of(place.worth(), began);
+        self.thrift.demand.reached(from.map(points), points(to), now);
+        if to.is_urgent() {
+            self.thrift.urgent.reached(from.filter(|from| from.is_urgent()).map(points), points(to), now);
+        }
+    }
+
+    /// How the next call is paid; `None` where units are kept for better than what waits. Where the ordinary share is used up for now, or the best is not worth a
+    /// call, others that may use the reserve are asked about meanwhile.
+    pub(super) fn pays(&self, now: Duration) -> Option<Urgency> {
+        let Some(best) = self.queue.best() else { return Some(Urgency::Ordinary) };
+        let outlook = self.outlook();
+        let way = self.way(best, outlook.as_ref(), now);
+        if way == Some(Urgency::Urgent) || way.is_some() && self.key.budget.exhausted_until(Urgency::Ordinary).is_none()
+        {
+            return way;
+        }
+        let first = self.queue.first(Urgency::Urgent);
+        let reserve_is_open = first.is_some_and(|first| self.may_use_reserve(first, outlook.as_ref(), now))
+            && self.key.budget.exhausted_until(Urgency::Urgent).is_none();
+        if reserve_is_open { Some(Urgency::Urgent) } else { way }
+    }
+
+    /// Whether a place is worth a call at all.
+    pub(super) fn is_worth_it(&self, place: Place, now: Duration) -> bool {
+        self.way(place, self.outlook().as_ref(), now).is_some()
+    }
+
+    /// How a call for this place is paid; `None` where it is not worth one.
+    fn way(&self, place: Place, outlook: Option<&Outlook>, now: Duration) -> Option<Urgency> {
+        let Some(outlook) = outlook else {
+            return Some(if place.is_urgent() { Urgency::Urgent } else { Urgency::Ordinary });
+        };
+        let points = triage::points_of(place.worth(), now);
+        let needed = self.thrift.demand.expected(points, outlook.within, now);
+        if triage::is_a_person(points) {
+            Some(Urgency::Urgent)
+        } else if self.calls(needed) * outlook.sharers as f64 <= outlook.ordinary as f64 {
+            Some(Urgency::Ordinary)
+        } else {
+            self.may_use_reserve(place, Some(outlook), now).then_some(Urgency::Urgent)
+        }
+    }
+
+    fn may_use_reserve(&self, place: Place, outlook: Option<&Outlook>, now: Duration) -> bool {
+        let Some(outlook) = outlook.filter(|_| place.is_urgent()) else { return place.is_urgent() };
+        let points = triage::points_of(place.worth(), now);
+        let needed = self.thrift.urgent.expected(points, outlook.within, now);
+        let reserve = self.thrift.reserve(outlook);
+        triage::is_a_person(points) || reserve > 0 && self.calls(needed) <= reserve as f64
+    }
+
+    /// What all keys that are in use have left; `None` where one of them is not paced.
+    fn outlook(&self) -> Option<Outlook> {
+        let outlooks: Option<Vec<Outlook>> =
+            self.keys().filter(|key| key.closed.is_none()).map(|key| key.budget.outlook()).collect();
+        outlooks?.into_iter().reduce(|all, one| Outlook {
+            within: all.within.max(one.within),
+            ends_at: all.ends_at.min(one.ends_at),
+            ordinary: all.ordinary.saturating_add(one.ordinary),
+            urgent: all.urgent.saturating_add(one.urgent),
+            sharers: all.sharers.max(one.sharers),
+        })
+    }
+
+    /// Calls that so many indicators need.
+    fn calls(&self, indicators: f64) -> f64 {
+        indicators / self.batch as f64
+    }
+
+    /// Calls were paid as urgent.
+    pub(super) fn took_of_reserve(&mut self, calls: u64) {
+        let window = self.outlook().and_then(|outlook| outlook.ends_at);
+        if self.thrift.reserve_spent.0 != window {
+            self.thrift.reserve_spent = (window, 0);
+        }
+        self.thrift.reserve_spent.1 += calls;
+    }
+}
