@@ -444,10 +444,11 @@ impl Board {
                     desk.key.health = KeyHealth::Refused;
                 }
                 let elsewhere = desk.has_another_key();
+                let not_before = desk.after_return(now);
                 match self.failed(indicator, reason, attempts, now) {
                     // What one key must not, another may.
                     (_, finished @ Finished::Disabled(_)) if elsewhere => {
-                        (SlotState::Waiting { not_before: now, attempts: attempts - 1, last: None }, finished)
+                        (SlotState::Waiting { not_before, attempts: attempts - 1, last: None }, finished)
                     }
                     judged => judged,
                 }

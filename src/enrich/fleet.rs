@@ -122,6 +122,12 @@ impl Desk {
         }
     }
 
+    /// When what was given back may be asked for with another key: not before the ledger has heard that it is free.
+    pub(super) fn after_return(&self, now: Duration) -> Duration {
+        let is_claimed = self.key.lease.is_some() && !self.other_keys.is_empty();
+        if is_claimed { now.saturating_add(AFTER_CLAIM) } else { now }
+    }
+
     /// The fleet is to be told of a pause.
     pub(super) fn tell_pause(&mut self, pause: Duration) {
         if let Some(lease) = &mut self.key.lease {
@@ -314,8 +320,9 @@ impl Board {
         let Some(lease) = self.desks.get_mut(provider).and_then(|desk| desk.key.lease.as_mut()) else { return };
         let items = lease.purse.give_back(now);
         self.return_all(provider, now);
+        let not_before = self.desks.get(provider).map_or(now.monotonic, |desk| desk.after_return(now.monotonic));
         for indicator in items {
-            self.release(provider, &indicator, now.monotonic, now);
+            self.release(provider, &indicator, not_before, now);
         }
     }
 
