@@ -74,7 +74,9 @@ fn is_of_request(bytes: &[u8], start: usize, length: usize) -> bool {
     let Some(head) = bytes.get(..start).and_then(|head| head.strip_suffix(b" ")) else { return false };
     match (length, head.len().checked_sub(length)) {
         // The last group of a UUID.
-        (12, Some(at)) => hex(&head[at..]) && before(head, at) == b'-' && before(head, at - 5) == b'-',
+        (12, Some(at)) => {
+            hex(&head[at..]) && before(head, at) == b'-' && at.checked_sub(5).is_some_and(|at| before(head, at) == b'-')
+        }
         // Another identifier, behind a UUID.
         (32, Some(at)) => {
             let group = at.checked_sub(13).and_then(|first| head.get(first..at));
