@@ -5,7 +5,7 @@ use crate::{
     model::IndicatorKind,
 };
 
-/// A digit is repeated so often by chance in one of 10^12 hashes.
+/// A zero is repeated so often by chance in one of 10^13 hashes.
 const PADDING: usize = 12;
 
 /// The kind of hash that a run of letters and digits at `start..end` is.
@@ -18,24 +18,27 @@ pub(super) fn kind(bytes: &[u8], start: usize, end: usize) -> Option<IndicatorKi
         _ => return None,
     };
     let run = bytes.get(start..end)?;
-    let (mut letters, mut same, mut longest, mut last) = (false, 0, 0, 0);
+    let mut letters = false;
     for &byte in run {
         letters |= matches!(byte | 0x20, b'a'..=b'f');
-        same = if byte == last { same + 1 } else { 1 };
-        longest = longest.max(same);
-        last = byte;
         if !byte.is_ascii_hexdigit() {
             return None;
         }
     }
-    // A number is no hash, nor are all bits set, nor is what is padded, as an address written without its signs; letters alone, or
-    // one of them, are what people write who need a hash for a test.
-    let plausible = letters && (longest < PADDING || (longest == run.len() && last | 0x20 != b'f'));
+    // A number is no hash, nor are all bits set; letters alone, or one of them, are what people write who need a hash for a test.
+    let plausible = letters && !run.iter().all(|byte| byte | 0x20 == b'f') && !(run.len() == 32 && is_address(run));
     // A directory of that name, as caches have them, is no file.
     let directory = before(bytes, start) == b'\\' && at(bytes, end) == b'\\';
     let other =
         directory || in_longer(bytes, start, end) || is_identifier(bytes, start) || is_resource(bytes, start, end);
     (plausible && !other).then_some(kind)
+}
+
+/// Whether 32 digits are an address of version six written without its signs: a prefix that is in use, and a long filling behind it.
+fn is_address(run: &[u8]) -> bool {
+    const PREFIXES: [&[u8]; 8] = [b"fe80", b"ff0", b"20", b"24", b"26", b"28", b"2a", b"2c"];
+    PREFIXES.iter().any(|prefix| run.get(..prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(prefix)))
+        && run.windows(PADDING).any(|part| part.iter().all(|byte| *byte == b'0'))
 }
 
 /// Whether a further group of hex digits hangs on it, as in a UUID or a request id.
