@@ -53,7 +53,13 @@ impl Options {
                 "--seed" => options.seed = number(value()?)?,
                 "--away" => options.away = number(value()?)?,
                 "--quota" => options.quota = number(value()?)?,
-                "--binary" => options.binary = value()?,
+                // The replicas run in directories of their own.
+                "--binary" => {
+                    let path = value()?;
+                    let found =
+                        std::fs::canonicalize(&path).map_err(|error| format!("no program at {path}: {error}"))?;
+                    options.binary = found.display().to_string();
+                }
                 "--protocol" => {
                     options.protocol = value()?;
                     if !["classic", "consumer"].contains(&options.protocol.as_str()) {
