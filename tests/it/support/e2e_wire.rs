@@ -92,6 +92,7 @@ impl Feeder {
 #[derive(Clone, Debug)]
 pub(crate) struct Seen {
     pub(crate) partition: i32,
+    pub(crate) offset: i64,
     pub(crate) key: Option<Vec<u8>>,
     pub(crate) payload: Option<Vec<u8>>,
     pub(crate) headers: Vec<(String, Option<Vec<u8>>)>,
@@ -185,6 +186,7 @@ impl Tap {
                     });
                     into.lock().push(Seen {
                         partition: message.partition(),
+                        offset: message.offset(),
                         key: message.key().map(<[u8]>::to_vec),
                         payload: message.payload().map(<[u8]>::to_vec),
                         headers,
