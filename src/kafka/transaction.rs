@@ -190,12 +190,10 @@ impl Transactions {
         if suspects.is_empty() { Ok(()) } else { self.examine(suspects).map_err(Unfinished::Fatal) }
     }
 
-    /// Takes a new producer in the place of one that has failed for good. Brokers end a transaction that is open for too long, by an outage or
-    /// because this process was stopped, and its producer with it. That it was another process of the same name is only known where no such time
-    /// has passed: then that one shall go on and this one end.
+    /// Takes a new producer in the place of one that has failed for good, where that does not mean that another process took its name: see [`is_over`].
     fn replace(&self, failed: &KafkaResult<()>) -> Result<(), Unfinished> {
         if let Err(error) = failed
-            && self.ended.lock().elapsed() < self.timeout
+            && !is_over(error.rdkafka_error_code(), self.ended.lock().elapsed() >= self.timeout)
         {
             return Err(Unfinished::Fatal(fatal(&self.id, error)));
         }
@@ -338,6 +336,20 @@ fn judge(error: &ClientError) -> Verdict {
     }
 }
 
+/// Whether a producer that failed for good with this error may be followed by a new one of the same process, `timed_out` telling whether the brokers
+/// may have ended its transaction by now. They do so with one that is open for too long, by an outage or because this process was stopped, and refuse
+/// its producer from then on, which looks just like another process of the same name: where no such time has passed, that one shall go on and this
+/// one end. That there is no transaction to end is said where they have not heard of it yet, or had ended it before the answer was lost: nobody has
+/// taken the name over then.
+#[expect(clippy::wildcard_enum_match_arm, reason = "any other failure may be that of a producer whose time was over")]
+fn is_over(code: Option<Code>, timed_out: bool) -> bool {
+    match code {
+        Some(Code::InvalidTransactionalState) => true,
+        Some(Code::TransactionalIdAuthorizationFailed | Code::ClusterAuthorizationFailed) => false,
+        _ => timed_out,
+    }
+}
+
 fn text(error: &ClientError) -> String {
     if let ClientError::Transaction(error) = error { error.string() } else { error.to_string() }
 }
@@ -368,4 +380,27 @@ fn offsets(commits: &[Commit]) -> KafkaResult<TopicPartitionList> {
         }
     }
     Ok(list)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_producer_whose_name_nobody_took_is_followed_by_another() {
+        let cases = [
+            (Some(Code::InvalidTransactionalState), true, true),
+            (Some(Code::Fenced), false, true),
+            (Some(Code::ProducerFenced), false, true),
+            (Some(Code::InvalidProducerEpoch), false, true),
+            (Some(Code::TransactionalIdAuthorizationFailed), false, false),
+            (Some(Code::ClusterAuthorizationFailed), false, false),
+            (Some(Code::UnknownProducerId), false, true),
+            (None, false, true),
+        ];
+        for (code, at_once, after_the_timeout) in cases {
+            assert_eq!(is_over(code, false), at_once, "{code:?}");
+            assert_eq!(is_over(code, true), after_the_timeout, "{code:?}");
+        }
+    }
 }

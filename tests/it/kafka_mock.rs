@@ -12,6 +12,7 @@ use rdkafka::{
     types::{RDKafkaApiKey, RDKafkaRespErr},
 };
 use sidelight::kafka::Config;
+use tokio::net::TcpSocket;
 
 use crate::support::{
     kafka::{Wire, config, consume, eventually, produce, produce_numbered, unique},
@@ -32,6 +33,16 @@ fn cluster(name: &str, partitions: i32) -> (Cluster, Config) {
         cluster.create_topic(topic, partitions, 1).unwrap();
     }
     (cluster, config)
+}
+
+/// Takes the broker down and keeps its port, on which nobody listens then: another test's server would be handed it, and be asked what a broker is.
+fn down(cluster: &Cluster) -> TcpSocket {
+    cluster.broker_down(1).unwrap();
+    let port = TcpSocket::new_v4().unwrap();
+    // The broker sets the same option: it gets its port back beside this socket.
+    port.set_reuseaddr(true).unwrap();
+    port.bind(cluster.bootstrap_servers().parse().unwrap()).unwrap();
+    port
 }
 
 #[test]
@@ -100,10 +111,11 @@ fn an_outage_is_waited_out() {
     produce_numbered(&config.brokers, &config.topics[0], 3, 500..1000);
     cluster.request_errors(RDKafkaApiKey::Produce, &trouble);
     cluster.request_errors(RDKafkaApiKey::OffsetCommit, &trouble[1..2]);
-    cluster.broker_down(1).unwrap();
+    let port = down(&cluster);
     let status = running.source.status();
     eventually("the outage is noticed", || status.unreachable_for() > Duration::ZERO);
     cluster.broker_up(1).unwrap();
+    drop(port);
     eventually("all are acknowledged", || running.acknowledged() == 1000);
     assert!(!running.source.is_finished());
     running.stop();
@@ -118,7 +130,7 @@ fn a_stop_without_brokers_ends_in_time() {
     produce_numbered(&config.brokers, &config.topics[0], 1, 0..10);
     let running = Running::start(&config);
     eventually("all are acknowledged", || running.acknowledged() == 10);
-    cluster.broker_down(1).unwrap();
+    let _port = down(&cluster);
     let start = Instant::now();
     running.source.stop();
     running.source.join().unwrap();
