@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Starts a real Apache Kafka (KRaft, 1 or 3 brokers) on free ports of 127.0.0.1, for tests and for trying things out.
 #
-#   start.sh [--dir DIR] [--brokers 1|3] [--heap 512m] [--while PID]
+#   start.sh [--dir DIR] [--brokers 1|3] [--heap 512m] [--set NAME=VALUE]... [--while PID]
 #
 #   --dir DIR      where data, logs, pid and env files go (default: a new temporary directory)
 #   --brokers N    1 (default) or 3 (replication factor 3, min.insync.replicas 2)
 #   --heap SIZE    heap of each broker
+#   --set N=VALUE  a property of every broker, instead of the one below
 #   --while PID    stop the brokers and remove DIR when this process has ended
 #
 # Prints BOOTSTRAP=host:port[,...] and DIR=..., both also in DIR/env, when every broker answers.
@@ -15,18 +16,19 @@ set -euo pipefail
 version=4.1.1
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cache=${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/sidelight/kafka-$version
-dir='' brokers=1 heap=512m while_pid=''
+dir='' brokers=1 heap=512m while_pid='' settings=()
 
 say() { printf 'local-kafka: %s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }
 
 while [ $# -gt 0 ]; do
   case $1 in
-    --dir | --brokers | --heap | --while)
+    --dir | --brokers | --heap | --set | --while)
       [ $# -ge 2 ] || die "$1 needs a value"
-      case $1 in --dir) dir=$2 ;; --brokers) brokers=$2 ;; --heap) heap=$2 ;; --while) while_pid=$2 ;; esac
+      case $1 in --dir) dir=$2 ;; --brokers) brokers=$2 ;; --heap) heap=$2 ;; --set) settings+=("$2") ;;
+        --while) while_pid=$2 ;; esac
       shift 2 ;;
-    -h | --help) sed -n '2,13s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
+    -h | --help) sed -n '2,14s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
     *) die "unknown argument $1 (see --help)" ;;
   esac
 done
@@ -115,6 +117,8 @@ log.retention.ms=-1
 log.retention.check.interval.ms=1000
 log.initial.task.delay.ms=1000
 PROPERTIES
+  # The last one of a name counts.
+  [ ${#settings[@]} = 0 ] || printf '%s\n' "${settings[@]}" >>"$dir/node-$1/server.properties"
 }
 
 stop_nodes() { "$here/stop.sh" --keep "$dir" >&2 || true; }

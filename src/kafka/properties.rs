@@ -307,6 +307,8 @@ fn base(config: &Config) -> ClientConfig {
         .set("bootstrap.servers", &config.brokers)
         .set("client.id", &config.instance_id)
         .set("socket.keepalive.enable", "true")
+        // With the default of 10 s a broker that is back is not seen until a session is over, and no offset is committed for what is read before.
+        .set("reconnect.backoff.max.ms", "1000")
         .set_log_level(RDKafkaLogLevel::Info);
     client
 }

@@ -18,6 +18,7 @@ mod e2e_outage;
 mod e2e_providers;
 mod e2e_reload;
 mod e2e_replay;
+mod e2e_rights;
 mod e2e_secrets;
 mod e2e_service;
 mod e2e_shared_key;

@@ -296,6 +296,8 @@ pub(in crate::kafka) fn failure(code: Code, topic: &str) -> DeliveryFailure {
         DeliveryFailure::TooLarge
     } else if may_be_a_neighbours_fault(code) {
         DeliveryFailure::Refused(code.to_string())
+    } else if code == Code::TopicAuthorizationFailed {
+        DeliveryFailure::Fatal(format!("not authorised: write to topic '{topic}' ({code}): grant it to this principal"))
     } else {
         DeliveryFailure::Fatal(format!("topic '{topic}': {code}"))
     }
@@ -314,8 +316,12 @@ mod tests {
             (Code::InvalidTimestamp, DeliveryFailure::Refused(Code::InvalidTimestamp.to_string())),
             (
                 Code::TopicAuthorizationFailed,
-                DeliveryFailure::Fatal(format!("topic 'out': {}", Code::TopicAuthorizationFailed)),
+                DeliveryFailure::Fatal(format!(
+                    "not authorised: write to topic 'out' ({}): grant it to this principal",
+                    Code::TopicAuthorizationFailed
+                )),
             ),
+            (Code::InvalidTopic, DeliveryFailure::Fatal(format!("topic 'out': {}", Code::InvalidTopic))),
             (Code::PurgeQueue, DeliveryFailure::Fatal(format!("topic 'out': {}", Code::PurgeQueue))),
         ];
         for (code, expected) in cases {

@@ -141,7 +141,7 @@ impl SourceContext {
                 self.state.lock().out_of_range.get_or_insert_with(|| code.to_string());
             }
             Severity::Forbidden => {
-                let what = format!("read the input topics as group '{}'", self.group);
+                let what = format!("read {} as group '{}'", self.rules.topics(), self.group);
                 self.fail(KafkaError::Forbidden { what, reason: code.to_string() });
             }
             Severity::Group => self.fail(KafkaError::Group { group: self.group.clone(), reason: code.to_string() }),

@@ -84,6 +84,13 @@ impl Rules {
         }
     }
 
+    /// The input topics, as a message names them.
+    pub(super) fn topics(&self) -> String {
+        let mut names: Vec<String> = self.partitions.keys().map(|topic| format!("'{topic}'")).collect();
+        names.sort_unstable();
+        names.join(", ")
+    }
+
     /// Finds the starts of these partitions. Waits for the group's coordinator as long as it takes; `None` when `stop`
     /// is set meanwhile.
     pub(super) fn resolve<C: ConsumerContext>(

@@ -38,9 +38,10 @@ pub(crate) fn alone() -> RwLockWriteGuard<'static, ()> {
     QUIET.write()
 }
 
-/// The program.
+/// The program: the one of this build, or what `SIDELIGHT_TEST_PROGRAM` names, a release build for instance where a test prints a measurement.
 pub(crate) fn program() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_sidelight"));
+    let named = std::env::var_os("SIDELIGHT_TEST_PROGRAM");
+    let mut command = Command::new(named.unwrap_or_else(|| env!("CARGO_BIN_EXE_sidelight").into()));
     command.stdin(Stdio::null());
     command
 }

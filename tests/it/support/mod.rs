@@ -1,5 +1,6 @@
 //! Helpers of the integration tests.
 
+pub(crate) mod broker;
 pub(crate) mod e2e;
 pub(crate) mod e2e_events;
 pub(crate) mod e2e_json;
