@@ -67,6 +67,12 @@ fn read_one(context: &mut Context<'_>, spec: &Spec, path: &str) -> Vec<provider:
     let quota = section.read("quota", spec.quota.parse().ok(), |raw| quota(raw).map(Some));
     let pace = section.read("pace", None, |raw| choice(PACES, &[])(raw).map(Some));
     let unit_price = section.read("unit_price", None, |raw| number(0.0..=1_000_000.0)(raw).map(Some));
+    let account_poll = if spec.counts_calls() {
+        let within = Duration::from_secs(1)..=Duration::from_secs(86_400);
+        section.read("account_poll", None, |raw| duration(within.clone())(raw).map(Some)).value
+    } else {
+        None
+    };
     let timeout =
         section.read("timeout", Duration::from_secs(10), duration(Duration::from_millis(1)..=Duration::from_secs(300)));
     let max_in_flight = section.read("max_in_flight", 8, integer(1..=1_000));
@@ -85,6 +91,7 @@ fn read_one(context: &mut Context<'_>, spec: &Spec, path: &str) -> Vec<provider:
         quota,
         pace: pace.value,
         unit_price: unit_price.value,
+        account_poll,
         timeout: timeout.value,
         max_in_flight: max_in_flight.value,
         weight: Some(weight.value).filter(|weight| *weight != points),

@@ -361,6 +361,7 @@ impl Board {
         let Some(desk) = self.desks.get_mut(provider) else { return Err(Idle::UntilWoken) };
         desk.in_flight += 1;
         desk.key.calls += 1;
+        desk.key.spend_ceiling(1);
         let call = Call { key: desk.key.number, client: Arc::clone(&desk.key.client), indicators };
         for indicator in &call.indicators {
             let Some(flight) = self.flights.get_mut(indicator) else { continue };

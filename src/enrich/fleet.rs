@@ -188,7 +188,11 @@ impl Board {
         } else if key.paused_until > now.monotonic {
             Some(Some(key.paused_until))
         } else {
-            key.breaker.open_until().filter(|at| *at > now.monotonic).map(Some)
+            key.breaker
+                .open_until()
+                .filter(|at| *at > now.monotonic)
+                .or_else(|| key.at_ceiling(now.monotonic))
+                .map(Some)
         };
         if let Some(until) = blocked_until {
             self.give_back(provider, now);

@@ -15,11 +15,20 @@ use crate::{
 const MIDNIGHT: Duration = Duration::from_secs(5);
 
 impl Board {
+    /// Takes in what a service said of the key of this number, whichever is in use, with an answer after this time.
+    pub(super) fn hear_of(&mut self, key: usize, provider: usize, said: &[Feedback], length: Duration, now: Reading) {
+        if let Some(desk) = self.desks.get_mut(provider) {
+            desk.turn_to(key);
+        }
+        self.hear(provider, said, length, now);
+    }
+
     /// Takes in what a service said with the answer to a call of this length.
     pub(super) fn hear(&mut self, provider: usize, said: &[Feedback], length: Duration, now: Reading) {
         let Some(desk) = self.desks.get_mut(provider).filter(|_| !said.is_empty()) else { return };
         let windows = desk.key.budget.snapshot();
         let mut short = false;
+        let was_at_ceiling = desk.key.at_ceiling(now.monotonic).is_some();
         for said in said {
             let others = desk.in_flight as u64;
             let Some(span) = meant(said, &windows) else {
@@ -30,16 +39,35 @@ impl Board {
                 continue;
             }
             desk.key.budget.correct(span, said.remaining, others);
+            if let Some(window) = windows.iter().find(|window| window.span == span) {
+                desk.key.lower_ceiling(window, said.remaining, others, now);
+            }
             let tickets = desk.key.lease.as_ref().map_or(0, |lease| lease.tickets());
             short |= tickets as u64 > said.remaining.saturating_sub(others);
         }
+        let nothing_left = !was_at_ceiling && desk.key.at_ceiling(now.monotonic).is_some();
         // What was leased before the account was corrected might be too much; what is over is returned before the correction, which is later in the log.
         if short {
             self.give_back(provider, now);
         } else {
             self.return_all(provider, now);
         }
+        if nothing_left {
+            self.review_all(now);
+        }
         self.effects.wake |= 1 << provider;
+    }
+
+    /// Tells those who wait in vain from now on.
+    fn review_all(&mut self, now: Reading) {
+        let hopeful = self.flights.iter().filter(|(_, flight)| flight.hopeful);
+        let hopeful: Vec<_> = hopeful.map(|(indicator, _)| indicator.clone()).collect();
+        for indicator in hopeful {
+            if let Some(flight) = self.flights.get_mut(&indicator) {
+                flight.snapshot = None;
+            }
+            self.review(&indicator, now.monotonic, now.wall_ms);
+        }
     }
 }
 

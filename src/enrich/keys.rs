@@ -8,6 +8,7 @@ use std::{sync::Arc, time::Duration};
 use crate::{
     budget::{Budget, Span, Urgency},
     enrich::{
+        ceiling::Ceiling,
         desk::Desk,
         fleet::LeaseDesk,
         flight::Blocked,
@@ -41,6 +42,8 @@ pub(super) struct Key {
     pub(super) calls: u64,
     /// What it may call of the fleet's account, where that is where its account is kept.
     pub(super) lease: Option<LeaseDesk>,
+    /// What the service said is left; beside a lease only.
+    pub(super) ceilings: Vec<Ceiling>,
 }
 
 /// A call that may start now.
@@ -78,6 +81,7 @@ impl Key {
             window,
             calls: 0,
             lease,
+            ceilings: Vec::new(),
         }
     }
 
@@ -104,6 +108,9 @@ impl Key {
         }
         if self.is_out_of_reach(now) {
             return Some((Blocked::Quota, None));
+        }
+        if let Some(at) = self.at_ceiling(now) {
+            return Some((Blocked::Quota, Some(at)));
         }
         self.budget.exhausted_until(Urgency::Ordinary).map(|at| (Blocked::Quota, Some(at)))
     }

@@ -18,6 +18,7 @@
 #[cfg(test)]
 mod batch_tests;
 mod board;
+mod ceiling;
 mod chance;
 mod config;
 mod demand;
@@ -34,6 +35,7 @@ mod keys;
 #[cfg(test)]
 mod keys_tests;
 mod known;
+mod poll;
 mod pool;
 #[cfg(test)]
 mod pool_tests;
@@ -241,6 +243,11 @@ impl Enricher {
         for provider in 0..self.shared.wake.len() {
             let run = dispatch::run(Arc::clone(&self.shared), provider, tasks.clone(), stop.clone());
             tasks.spawn_on(run, runtime);
+        }
+        for (provider, client) in self.shared.clients.read().iter().enumerate() {
+            if let Some(every) = client.account_poll() {
+                tasks.spawn_on(poll::run(Arc::clone(&self.shared), provider, every, stop.clone()), runtime);
+            }
         }
     }
 

@@ -28,6 +28,8 @@ pub struct Config {
     pub pace: Option<Pace>,
     /// Price of a unit of the quota, for what is shown; in whatever currency.
     pub unit_price: Option<f64>,
+    /// How often the service is asked for its own account, where it has a call for that which costs nothing; `None`: never.
+    pub account_poll: Option<Duration>,
     /// Longest whole call.
     pub timeout: Duration,
     /// Calls at the same time.

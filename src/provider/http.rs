@@ -64,6 +64,7 @@ pub(crate) struct Client {
     key_name: Option<Box<str>>,
     credential: Credential,
     timeout: Duration,
+    account_poll: Option<Duration>,
     clock: SharedClock,
     said: Said,
 }
@@ -97,6 +98,7 @@ impl Client {
             key_name: config.key_name.clone(),
             credential,
             timeout: config.timeout,
+            account_poll: config.account_poll,
             clock,
             said: Said::default(),
         })
@@ -135,6 +137,21 @@ impl Client {
             Err(error) => Err(error),
         };
         Some(told)
+    }
+
+    /// How often the service is asked for its own account, where it has a call for that.
+    pub(crate) fn account_poll(&self) -> Option<Duration> {
+        self.account_poll.filter(|_| self.wire.proof.is_some_and(|proof| proof.counts))
+    }
+
+    /// Asks the service what its own account has left.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub(crate) async fn ask_account(&self) -> Result<Vec<Feedback>, LookupError> {
+        let told = self.prove().await.transpose()?.unwrap_or_default();
+        Ok(told.iter().filter_map(Limit::feedback).collect())
     }
 
     /// Whether the configuration routes indicators of this kind here.

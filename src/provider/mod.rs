@@ -163,6 +163,20 @@ pub trait Provider: Send + Sync + 'static {
         Box::pin(probe::by_lookup(self))
     }
 
+    /// How often [`ask_account`](Self::ask_account) is to be called; `None`: never, as where the service has no such call.
+    fn account_poll(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Asks what the service's own account has left, by a call that costs nothing of it. The service may know of calls that others made with the key.
+    ///
+    /// # Errors
+    ///
+    /// As [`Provider::lookup`].
+    fn ask_account<'a>(&'a self) -> BoxFuture<'a, Result<Vec<Feedback>, LookupError>> {
+        Box::pin(std::future::ready(Ok(Vec::new())))
+    }
+
     /// What one call costs, in the units of the provider's quota.
     fn cost(&self, _kind: IndicatorKind) -> u32 {
         1

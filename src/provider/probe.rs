@@ -1,8 +1,9 @@
 //! Proving a key: the cheapest call that tells whether the service takes it, and what the service says of its plan.
 
 use crate::{
+    budget::Span,
     model::{FailReason, Indicator, IndicatorKind},
-    provider::{LookupError, Provider, http::Client},
+    provider::{Feedback, LookupError, Provider, http::Client},
 };
 
 /// One window of a plan, as the service tells it.
@@ -14,6 +15,25 @@ pub struct Limit {
     pub left: Option<u64>,
     /// Units in all, where it says so.
     pub limit: Option<u64>,
+    /// The window of our own quota that it is, where it is one.
+    pub span: Option<Span>,
+}
+
+impl Limit {
+    /// Something else than a window of calls.
+    pub(super) const fn other(name: String, left: Option<u64>, limit: Option<u64>) -> Self {
+        Self { name, left, limit, span: None }
+    }
+
+    /// A window of calls.
+    pub(super) fn window(span: Span, left: Option<u64>, limit: Option<u64>) -> Self {
+        Self { name: span.as_str().to_owned(), left, limit, span: Some(span) }
+    }
+
+    /// What it says of our own account.
+    pub(super) fn feedback(&self) -> Option<Feedback> {
+        Some(Feedback { span: Some(self.span?), remaining: self.left?, limit: self.limit, resets_in: None })
+    }
 }
 
 impl std::fmt::Display for Limit {
@@ -67,10 +87,11 @@ pub(super) async fn by_lookup<P: Provider + ?Sized>(provider: &P) -> Result<Vec<
     if let Some((kind, value)) = HARMLESS.into_iter().find(|(kind, _)| provider.supports(*kind)) {
         provider.lookup(&Indicator::new(kind, value)).await?;
     }
-    let limit = |told: crate::provider::Feedback| Limit {
-        name: told.span.map_or("calls", crate::budget::Span::as_str).to_owned(),
+    let limit = |told: Feedback| Limit {
+        name: told.span.map_or("calls", Span::as_str).to_owned(),
         left: Some(told.remaining),
         limit: told.limit,
+        span: told.span,
     };
     Ok(provider.feedback().into_iter().map(limit).collect())
 }

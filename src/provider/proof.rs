@@ -4,7 +4,10 @@
 
 use serde_json::Value;
 
-use crate::provider::{Limit, LookupError, request::Request, service::parse};
+use crate::{
+    budget::Span,
+    provider::{Limit, LookupError, request::Request, service::parse},
+};
 
 /// A call that costs nothing.
 #[derive(Clone, Copy, Debug)]
@@ -13,12 +16,14 @@ pub(crate) struct Proof {
     pub(crate) request: for<'a> fn(&'a str) -> Request<'a>,
     /// What the answer says of the plan.
     pub(crate) read: fn(&Value) -> Vec<Limit>,
+    /// Whether it says there how many calls are left.
+    pub(crate) counts: bool,
 }
 
 impl Proof {
     /// A call whose answer says nothing of the plan.
     pub(crate) const fn bare(request: for<'a> fn(&'a str) -> Request<'a>) -> Self {
-        Self { request, read: |_| Vec::new() }
+        Self { request, read: |_| Vec::new(), counts: false }
     }
 
     /// What an answer says of the plan.
@@ -38,18 +43,22 @@ impl Proof {
 pub(crate) const VIRUSTOTAL: Proof = Proof {
     request: |key| Request::get("/api/v3/users").segment(key).tail("/overall_quotas"),
     read: |answer| {
-        let windows =
-            [("hour", "api_requests_hourly"), ("day", "api_requests_daily"), ("month", "api_requests_monthly")];
-        let limit = |(name, member): (&str, &str)| {
+        let windows = [
+            (Span::Hour, "api_requests_hourly"),
+            (Span::Day, "api_requests_daily"),
+            (Span::Month, "api_requests_monthly"),
+        ];
+        let limit = |(span, member): (Span, &str)| {
             let of = |whose: &str| {
                 let account = answer.pointer(&format!("/data/{member}/{whose}"))?;
                 let (allowed, used) = (account["allowed"].as_u64()?, account["used"].as_u64()?);
-                Some(Limit { name: name.to_owned(), left: Some(allowed.saturating_sub(used)), limit: Some(allowed) })
+                Some(Limit::window(span, Some(allowed.saturating_sub(used)), Some(allowed)))
             };
             ["user", "group"].into_iter().filter_map(of).min_by_key(|limit| limit.left)
         };
         windows.into_iter().filter_map(limit).collect()
     },
+    counts: true,
 };
 
 /// `/api-info`: the plan and its query credits, which domains cost.
@@ -57,25 +66,27 @@ pub(crate) const SHODAN: Proof = Proof {
     request: |_| Request::get("/api-info"),
     read: |answer| {
         let plan = answer["plan"].as_str().filter(|plan| plan.len() <= 40 && plan.is_ascii());
-        let plan = plan.map(|plan| Limit { name: format!("plan {plan}"), left: None, limit: None });
+        let plan = plan.map(|plan| Limit::other(format!("plan {plan}"), None, None));
         let left = answer["query_credits"].as_u64();
         // Minus one is without limit.
         let limit = answer["usage_limits"]["query_credits"].as_u64();
-        let credits = left.map(|left| Limit { name: "query credits".to_owned(), left: Some(left), limit });
+        let credits = left.map(|left| Limit::other("query credits".to_owned(), Some(left), limit));
         plan.into_iter().chain(credits).collect()
     },
+    counts: false,
 };
 
 /// `/api/v1/quotas`: those of searches.
 pub(crate) const URLSCAN: Proof = Proof {
     request: |_| Request::get("/api/v1/quotas"),
     read: |answer| {
-        let window = |name: &str| {
-            let window = answer.pointer(&format!("/limits/search/{name}"))?;
-            Some(Limit { name: name.to_owned(), left: window["remaining"].as_u64(), limit: window["limit"].as_u64() })
+        let window = |span: Span| {
+            let window = answer.pointer(&format!("/limits/search/{}", span.as_str()))?;
+            Some(Limit::window(span, window["remaining"].as_u64(), window["limit"].as_u64()))
         };
-        ["minute", "hour", "day"].into_iter().filter_map(window).collect()
+        [Span::Minute, Span::Hour, Span::Day].into_iter().filter_map(window).collect()
     },
+    counts: true,
 };
 
 /// `/servers/getVersion`.
@@ -83,11 +94,9 @@ pub(crate) const MISP: Proof = Proof {
     request: |_| Request::get("/servers/getVersion"),
     read: |answer| {
         let version = answer["version"].as_str().filter(|text| text.len() <= 20 && text.is_ascii());
-        version
-            .map(|version| Limit { name: format!("version {version}"), left: None, limit: None })
-            .into_iter()
-            .collect()
+        version.map(|version| Limit::other(format!("version {version}"), None, None)).into_iter().collect()
     },
+    counts: false,
 };
 
 /// The account's own page.

@@ -34,6 +34,13 @@ pub struct Spec {
     pub build: Build,
 }
 
+impl Spec {
+    /// Whether the service tells, by a call that costs nothing, how many calls are left.
+    pub fn counts_calls(&self) -> bool {
+        self.wire.proof.is_some_and(|proof| proof.counts)
+    }
+}
+
 /// What a service does with a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyUse {

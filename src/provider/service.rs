@@ -1,6 +1,8 @@
 //! What providers are made of: a request, and a reading of its answer; about one indicator ([`Service`]) or about many
 //! ([`BatchService`]).
 
+use std::time::Duration;
+
 use serde::Deserialize;
 
 use crate::{
@@ -68,6 +70,14 @@ impl Provider for Service {
 
     fn feedback(&self) -> Vec<Feedback> {
         self.client.feedback()
+    }
+
+    fn account_poll(&self) -> Option<Duration> {
+        self.client.account_poll()
+    }
+
+    fn ask_account<'a>(&'a self) -> BoxFuture<'a, Result<Vec<Feedback>, LookupError>> {
+        Box::pin(self.client.ask_account())
     }
 
     fn prove<'a>(&'a self) -> BoxFuture<'a, Result<Vec<Limit>, LookupError>> {
@@ -152,6 +162,14 @@ impl Provider for BatchService {
 
     fn feedback(&self) -> Vec<Feedback> {
         self.client.feedback()
+    }
+
+    fn account_poll(&self) -> Option<Duration> {
+        self.client.account_poll()
+    }
+
+    fn ask_account<'a>(&'a self) -> BoxFuture<'a, Result<Vec<Feedback>, LookupError>> {
+        Box::pin(self.client.ask_account())
     }
 
     fn prove<'a>(&'a self) -> BoxFuture<'a, Result<Vec<Limit>, LookupError>> {

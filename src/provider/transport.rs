@@ -243,6 +243,7 @@ mod tests {
             max_in_flight: 1,
             weight: None,
             unit_price: None,
+            account_poll: None,
             max_tlp: crate::gate::Tlp::Green,
             network,
         }

@@ -1,8 +1,8 @@
 //! Other tools share a key: what the service says of its own account corrects ours.
 
 use sidelight::{
-    model::{Indicator, IndicatorKind},
-    provider::ABUSEIPDB,
+    model::{Indicator, IndicatorKind, ProviderId},
+    provider::{ABUSEIPDB, VIRUSTOTAL},
     simulator::{ServiceConfig, SimulatorConfig},
 };
 
@@ -27,19 +27,24 @@ fn shared(stem: &str, spent: usize) -> Stage {
         .set("providers.abuseipdb.pace", "\"asap\"")
         .set("enrich.reserve", "0.0")
         .set("delivery.deadline", "\"4s\"");
-    let other = build(ABUSEIPDB, config(&stage.providers.simulator().base_url(ABUSEIPDB)));
+    spend(ABUSEIPDB, &stage, spent);
+    stage
+}
+
+/// Another tool calls a service this often with the same key.
+fn spend(provider: ProviderId, stage: &Stage, spent: usize) {
+    let other = build(provider, config(&stage.providers.simulator().base_url(provider)));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     for n in 0..spent {
         let indicator = Indicator::new(IndicatorKind::Ipv4, address(90, n));
         runtime.block_on(other.lookup(&indicator)).unwrap();
     }
-    stage
 }
 
 /// Annotates events with forty new addresses; how many got an answer, and how many say that the quota is used up.
 fn annotate(stage: &Stage) -> (usize, usize) {
     let events: String = (0..40).map(|n| connection(&format!("evt-{n}"), &address(91, n)) + "\n").collect();
-    let ended = run_with(&mut stage.command("annotate"), events.as_bytes());
+    let ended = run_with(stage.command("annotate").args(["--wait", "8"]), events.as_bytes());
     let out = String::from_utf8_lossy(&ended.stdout).into_owned();
     let outcomes: Vec<String> = json_lines(&out)
         .iter()
@@ -51,6 +56,36 @@ fn annotate(stage: &Stage) -> (usize, usize) {
     assert_eq!(outcomes.len(), 40, "{out}{}", String::from_utf8_lossy(&ended.stderr));
     let of = |expected: &str| outcomes.iter().filter(|outcome| *outcome == expected).count();
     (40 - of("throttled/quota"), of("throttled/quota"))
+}
+
+/// VirusTotal says nothing of its account in its answers, but it can be asked.
+#[test]
+fn a_service_is_asked_what_other_tools_have_left() {
+    const SPENT: usize = 45;
+    let _turn = beside_others();
+    for (poll, refused) in [("1m", false), ("", true)] {
+        let quota = Some(format!("{LIMIT}/day").parse().unwrap());
+        let service = ServiceConfig { quota, ..ServiceConfig::default() };
+        let simulator = SimulatorConfig { services: vec![(VIRUSTOTAL, service)], ..SimulatorConfig::default() };
+        let mut stage = Stage::without_input("e2e-account-poll", "127.0.0.1:9", simulator);
+        stage
+            .unset("providers.abuseipdb")
+            .set("providers.virustotal.quota", &format!("\"{LIMIT}/day\""))
+            .set("providers.virustotal.pace", "\"asap\"")
+            .set("providers.virustotal.max_in_flight", "1")
+            .set("enrich.reserve", "0.0")
+            .set("delivery.deadline", "\"4s\"");
+        if !poll.is_empty() {
+            stage.set("providers.virustotal.account_poll", &format!("{poll:?}"));
+        }
+        spend(VIRUSTOTAL, &stage, SPENT);
+        let (answered, throttled) = annotate(&stage);
+        let service = &stage.providers.simulator().stats().providers["virustotal"];
+        let case = format!("{poll:?}: {answered} answered, {throttled} throttled, {} refused", service.over_quota);
+        assert_eq!(service.over_quota > 0, refused, "{case}");
+        // The calls that went out before the service had answered are counted by both at most once.
+        assert!(refused || (answered <= LIMIT - SPENT && answered + 2 >= LIMIT - SPENT), "{case}");
+    }
 }
 
 #[test]

@@ -32,6 +32,7 @@ pub(crate) fn config(base_url: &str) -> Config {
         quota: "1000000/s".parse().unwrap(),
         pace: None,
         unit_price: None,
+        account_poll: None,
         timeout: Duration::from_secs(10),
         max_in_flight: 4,
         weight: None,
