@@ -134,7 +134,7 @@ fn a_start_reads_what_is_there_and_passes_over_what_is_not_ours() {
         Wire::keyed(1, "hello", "world"),
         Wire { payload: Some(b"7;from the future".to_vec()), ..good.clone() },
         Wire { key: Some(b"9:ipv4:45.64.0.0".to_vec()), ..good },
-        fleet_knows(900_000, now - 90 * 86_400_000),
+        fleet_knows(count + 1, now - 90 * 86_400_000),
     ];
     produce(real_broker(), &topic(&stage), &strange);
     for chunk in (0..count).collect::<Vec<_>>().chunks(100_000) {
