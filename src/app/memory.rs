@@ -4,7 +4,11 @@ use std::fs;
 
 use tracing::{info, warn};
 
-use crate::{config::Config, kafka, pipeline};
+use crate::{
+    config::Config,
+    kafka, pipeline,
+    provider::{MAX_BODY, MAX_DECODED},
+};
 
 /// Bytes for an indicator that waits for a call: its flight, its place in the lines, who asked.
 const WAITING_INDICATOR: u64 = 1_024;
@@ -18,6 +22,8 @@ const BASE: u64 = 96 << 20;
 /// The bounds that add up to the ceiling, in bytes.
 pub(super) fn bounds(config: &Config) -> Vec<(&'static str, u64)> {
     let queues = kafka::queue_bytes(&config.kafka);
+    let calls: usize = config.providers.iter().map(|(_, provider)| provider.max_in_flight).sum();
+    let calls = calls.min(config.enrich.max_in_flight) as u64;
     vec![
         ("parked events", config.pipeline.park_bytes),
         ("owed answers", config.pipeline.owed_bytes),
@@ -25,6 +31,7 @@ pub(super) fn bounds(config: &Config) -> Vec<(&'static str, u64)> {
         ("cache", config.cache.capacity),
         ("fronts of the cache", config.pipeline.shards as u64 * FRONT_ENTRIES * FRONT_ENTRY),
         ("waiting indicators", config.enrich.max_waiting as u64 * WAITING_INDICATOR),
+        ("answers under way", calls * (MAX_BODY + MAX_DECODED) as u64),
         ("queue of the producer", queues.producer),
         ("fetched ahead", queues.consumer),
         ("base", BASE),
@@ -87,6 +94,13 @@ mod tests {
         let read = |more: &str| parse("x.toml", &text(more), &FixedEnvironment::default()).expect("valid").config;
         let (plain, larger) = (read(""), read("properties = { \"queue.buffering.max.kbytes\" = \"262144\" }"));
         assert_eq!(ceiling(&larger) - ceiling(&plain), 128 << 20);
+        let asked = |more: &str| read(&format!("{more}\n[providers.internetdb]\nmax_in_flight = 100\n"));
+        let calls = |more: &str| (ceiling(&asked(more)) - ceiling(&plain)) / (6 << 20);
+        assert_eq!(
+            (calls(""), calls("[enrich]\nmax_in_flight = 5")),
+            (64, 5),
+            "answers are bounded by the calls under way"
+        );
         assert!(ceiling(&plain) > 600 << 20 && ceiling(&plain) < 1200 << 20, "{}", ceiling(&plain));
     }
 

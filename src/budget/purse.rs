@@ -129,6 +129,11 @@ impl<T: Clone> Purse<T> {
         self.tickets.is_empty() && self.asked.is_empty() && self.over.is_empty() && self.under_way == 0
     }
 
+    /// Something is asked for, or may be called and is not yet.
+    pub fn has_not_begun(&self) -> bool {
+        !self.tickets.is_empty() || !self.asked.is_empty()
+    }
+
     /// What it holds tickets for, or has asked for.
     pub fn items(&self) -> Vec<T> {
         let asked = self.asked.values().flat_map(|asked| asked.items.iter().cloned());

@@ -99,7 +99,7 @@ async fn ask_all(clients: Vec<Arc<dyn Provider>>) -> Vec<(String, Told)> {
 
 fn explain(error: &LookupError) -> String {
     match error {
-        LookupError::Throttled { retry_after } => {
+        LookupError::Throttled { retry_after, .. } => {
             let again =
                 retry_after.map_or_else(String::new, |pause| format!(", it asks for a pause of {} s", pause.as_secs()));
             format!("throttled: the quota of the key is used up for now{again}")

@@ -57,8 +57,11 @@ impl Bench {
     }
 
     fn ask(&mut self, n: usize) -> Asked {
-        let sighting =
-            Sighting { role: Role::Url, urgency: Urgency::Ordinary, tlp: Tlp::Clear, event: EventContext::default() };
+        self.ask_as(n, Urgency::Ordinary)
+    }
+
+    fn ask_as(&mut self, n: usize, urgency: Urgency) -> Asked {
+        let sighting = Sighting { role: Role::Url, urgency, tlp: Tlp::Clear, event: EventContext::default() };
         self.board.ask(&url(n), None, sighting, Some(0), self.clock.monotonic(), self.clock.wall_ms())
     }
 
@@ -132,6 +135,49 @@ fn a_call_that_is_not_full_waits_for_company_but_not_for_long() {
 }
 
 #[test]
+fn an_emptied_line_is_gathered_anew() {
+    let mut bench = Bench::new("100/min");
+    bench.ask(0);
+    assert!(bench.take().is_err());
+    // It leaves the line without a call.
+    let place = bench.board.flights[&url(0)].place;
+    bench.board.desks[0].queue.remove(place, Duration::ZERO);
+    bench.clock.advance(MS(1_000));
+    assert_eq!(bench.take(), Err(Idle::UntilWoken));
+    bench.ask(1);
+    let now = bench.clock.monotonic();
+    assert_eq!(bench.take(), Err(Idle::Until(now + MS(50))));
+}
+
+/// Lets `waiting` wait while the first call is under way; the calls that follow without any time going by.
+fn calls_of_a_backlog(waiting: usize, urgent: impl Fn(usize) -> bool) -> Vec<Vec<Indicator>> {
+    let mut bench = Bench::new("10000/min");
+    bench.ask(waiting);
+    bench.clock.advance(MS(10));
+    assert!(bench.take().is_err());
+    bench.clock.advance(MS(50));
+    let first = bench.take().expect("nobody joined it in time");
+    for n in 0..waiting {
+        bench.ask_as(n, if urgent(n) { Urgency::Urgent } else { Urgency::Ordinary });
+    }
+    bench.finish(&first, vec![verdict(VerdictKind::Clean)]);
+    std::iter::from_fn(|| bench.take().ok()).collect()
+}
+
+#[test]
+fn a_backlog_leaves_in_full_calls_whoever_is_urgent_in_it() {
+    for every in [1, 2, 3, 7, 1_000] {
+        let calls = calls_of_a_backlog(40 * BATCH, |n| n % every == 0);
+        let sizes: Vec<usize> = calls.iter().map(Vec::len).collect();
+        assert_eq!(sizes, [BATCH; 40], "every {every}.");
+        let mut all: Vec<String> = calls.concat().iter().map(|url| url.value.to_string()).collect();
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), 40 * BATCH);
+    }
+}
+
+#[test]
 fn each_indicator_has_its_own_answer() {
     let mut bench = Bench::new("100/min");
     for n in 0..4 {
@@ -183,7 +229,7 @@ fn one_refused_call_is_one_refusal_and_keeps_everybody_in_line() {
     }
     let call = bench.take().expect("a call");
     bench.clock.advance(MS(200));
-    let finished = bench.finish(&call, vec![Err(LookupError::Throttled { retry_after: None }); 4]);
+    let finished = bench.finish(&call, vec![Err(LookupError::throttled()); 4]);
     for finished in finished {
         let Finished::Paused(pause) = finished else { panic!("{finished:?}") };
         assert!(pause <= MS(60_000), "one refusal, not four: {pause:?}");
@@ -244,7 +290,7 @@ fn a_storm_of_429_is_waited_out_and_is_no_failure() {
         }
         bench.clock.advance(MS(200));
         let named = named.map(Duration::from_secs);
-        let calls = calls_within(&mut bench, 24, || Err(LookupError::Throttled { retry_after: named }));
+        let calls = calls_within(&mut bench, 24, || Err(LookupError::Throttled { retry_after: named, used_up: false }));
         assert!(expected.contains(&calls), "{named:?}: {calls}");
         assert_eq!(bench.board.desks[0].key.breaker.state(), BreakerState::Closed, "{named:?}: it is not broken");
         for n in 0..8 {
@@ -284,4 +330,63 @@ fn an_open_circuit_lets_one_probe_pass_and_closes_by_it() {
     assert!(bench.take().is_err(), "one at a time");
     bench.finish(&probe, vec![verdict(VerdictKind::Clean); probe.len()]);
     assert!(bench.take().is_ok() && bench.take().is_ok(), "closed again");
+}
+
+/// When the calls of two days start that are answered so, in milliseconds from the first on; and where the first midnight is.
+fn refused_for_two_days(answer: impl Fn(usize) -> Result<Verdict, LookupError>) -> (Vec<i64>, i64) {
+    const DAY_MS: i64 = 86_400_000;
+    let mut bench = Bench::new("1000000/min");
+    for n in 0..4 {
+        bench.ask(n);
+    }
+    let begun = bench.clock.wall_ms();
+    let mut starts = Vec::new();
+    while bench.clock.wall_ms() < begun + 2 * DAY_MS {
+        match bench.take() {
+            Ok(call) => {
+                starts.push(bench.clock.wall_ms() - begun);
+                bench.clock.advance(MS(100));
+                let answer = answer(starts.len());
+                bench.finish(&call, vec![answer; call.len()]);
+            }
+            Err(Idle::Until(at)) => bench.clock.advance(at.saturating_sub(bench.clock.monotonic()).max(MS(1))),
+            Err(Idle::UntilWoken) => break,
+        }
+    }
+    (starts, DAY_MS - begun % DAY_MS)
+}
+
+#[test]
+fn a_quota_that_is_used_up_three_times_in_a_row_is_that_of_the_day() {
+    for named in [None, Some(MS(30_000))] {
+        let (starts, midnight) =
+            refused_for_two_days(|_| Err(LookupError::Throttled { retry_after: named, used_up: true }));
+        let days = [midnight, midnight + 86_400_000];
+        assert_eq!(starts.len(), 5, "{named:?}: {starts:?}");
+        assert!(starts[2] < 200_000, "{named:?}: the first three by the minute: {starts:?}");
+        for (start, day) in starts[3..].iter().zip(days) {
+            assert!((day..day + 10_000).contains(start), "{named:?}: {start} for {day}");
+        }
+    }
+    // Haste in between, or an answer, and it is not three in a row.
+    let hasty = |nth: usize| Err(LookupError::Throttled { retry_after: Some(MS(600_000)), used_up: nth % 3 != 0 });
+    assert!(refused_for_two_days(hasty).0.len() > 200);
+    let mut bench = Bench::new("1000000/min");
+    for (nth, answered) in [false, false, true, false, false].into_iter().enumerate() {
+        for n in 0..4 {
+            bench.ask(4 * nth + n);
+        }
+        let call = bench.take().expect("a call");
+        bench.clock.advance(MS(100));
+        let answer = if answered {
+            verdict(VerdictKind::Clean)
+        } else {
+            Err(LookupError::Throttled { retry_after: None, used_up: true })
+        };
+        for finished in bench.finish(&call, vec![answer; call.len()]) {
+            let Finished::Paused(pause) = finished else { continue };
+            assert!(pause < MS(600_000), "{nth}: {pause:?}");
+            bench.clock.advance(pause);
+        }
+    }
 }

@@ -351,8 +351,7 @@ impl Board {
             desk.took_of_reserve(1);
         }
         desk.gathered();
-        let batch = desk.batch;
-        let taken: Vec<Indicator> = std::iter::from_fn(|| desk.queue.pop(urgency)).take(batch).collect();
+        let taken = desk.fill(urgency);
         self.start(provider, taken)
     }
 
@@ -423,14 +422,15 @@ impl Board {
         };
         let (state, finished) = match result {
             Ok(verdict) => {
-                desk.key.refusals = 0;
+                (desk.key.refusals, desk.key.used_up) = (0, 0);
                 desk.key.health = KeyHealth::Accepted;
                 let answer = Answer::Verdict(verdict.clone());
                 let lives = time_to_live(&answer, &self.cache_config).unwrap_or(Duration::MAX);
                 (SlotState::Answered { verdict, expires: now.saturating_add(lives) }, Finished::Answered)
             }
-            Err(LookupError::Throttled { retry_after: pause }) => {
-                let pause = desk.refused(pause, now.saturating_sub(length), now, &mut self.dice);
+            Err(LookupError::Throttled { retry_after: pause, used_up }) => {
+                let reading = Reading { monotonic: now, wall_ms };
+                let pause = desk.refused(pause, used_up, now.saturating_sub(length), reading, &mut self.dice);
                 (SlotState::Waiting { not_before: now, attempts: attempts - 1, last: None }, Finished::Paused(pause))
             }
             // The key has been replaced since: the next call is tried with the new one.

@@ -3,15 +3,16 @@
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use crate::{
-    budget::{Budget, Urgency},
+    budget::{Budget, Urgency, purse::Reading},
     enrich::{
         door::Door,
         flight::Blocked,
+        heard::MIDNIGHT,
         keys::Key,
         queue::{Place, Queue},
         thrift::Thrift,
     },
-    model::{IndicatorKind, ProviderId, Reason, Role, Tlp},
+    model::{Indicator, IndicatorKind, ProviderId, Reason, Role, Tlp},
     provider::{Breaker, Provider},
 };
 
@@ -19,6 +20,8 @@ use crate::{
 pub(super) const LINGER: Duration = Duration::from_millis(50);
 /// How long a desk that holds back waits before it looks again.
 pub(super) const HELD_BACK: Duration = Duration::from_secs(10);
+/// So many refusals in a row that say that a quota is used up mean that of the day.
+const USED_UP: u32 = 3;
 /// Indicators in one call, at most: what a request to the ledger can name.
 const MAX_BATCH: usize = crate::budget::ledger::MAX_CLAIMS;
 
@@ -171,6 +174,10 @@ impl Desk {
     /// Until when the next call is left open for more indicators; `None` when it is full, or has been open for long enough.
     pub(super) fn gathers_until(&mut self, now: Duration) -> Option<Duration> {
         let ready = self.queue.ready();
+        if ready == 0 {
+            // What was gathered has left the line otherwise: the next one begins anew.
+            self.gathering = None;
+        }
         if self.batch == 1 || ready == 0 || ready >= self.batch {
             return None;
         }
@@ -183,6 +190,12 @@ impl Desk {
         self.gathering.map(|since| since.saturating_add(LINGER)).filter(|until| *until > now)
     }
 
+    /// Takes what one call asks about out of the line. What is left of a call for urgent ones costs nothing more: others fill it.
+    pub(super) fn fill(&mut self, urgency: Urgency) -> Vec<Indicator> {
+        let next = || self.queue.pop(urgency).or_else(|| self.queue.pop(Urgency::Ordinary));
+        std::iter::from_fn(next).take(self.batch).collect()
+    }
+
     /// The next call is gathered anew.
     pub(super) fn gathered(&mut self) {
         self.gathering = None;
@@ -190,16 +203,25 @@ impl Desk {
 
     /// The provider refused a call that had started at `started`, with the pause that it named, if it did. How long it is left alone from now on.
     ///
-    /// Calls that were under way when the first of them was refused are refused as well: together they are one refusal.
+    /// Calls that were under way when the first of them was refused are refused as well: together they are one refusal. A quota that is said to be used up
+    /// this often in a row is that of the day, whatever pause was named: a shorter window would have had room by then.
     pub(super) fn refused(
         &mut self,
         named: Option<Duration>,
+        used_up: bool,
         started: Duration,
-        now: Duration,
+        Reading { monotonic: now, wall_ms }: Reading,
         dice: &mut Dice,
     ) -> Duration {
         let (paused_until, key) = (self.key.paused_until, &mut self.key);
         let is_news = started >= key.refused_at;
+        key.used_up = match (used_up, is_news) {
+            (true, true) => key.used_up + 1,
+            (true, false) => key.used_up.max(1),
+            (false, true) => 0,
+            (false, false) => key.used_up,
+        };
+        let is_the_day = used_up && key.used_up >= USED_UP;
         let pause = match named {
             Some(pause) => {
                 key.refusals = 0;
@@ -211,6 +233,7 @@ impl Desk {
                 pause_after_refusals(key.refusals, dice)
             }
         };
+        let pause = if is_the_day { pause.max(until_midnight(wall_ms)) } else { pause };
         let until = now.saturating_add(pause);
         if until > paused_until {
             key.paused_until = until;
@@ -237,6 +260,9 @@ impl Desk {
     /// Whether a call may be tried now, apart from budget and call slots.
     pub(super) fn may_call(&mut self, now: Duration) -> Result<(), Idle> {
         self.queue.ripen(now);
+        if self.queue.best().is_none() {
+            self.gathered();
+        }
         if self.queue.best().is_none() || self.is_closed() {
             return Err(self.queue.next_ripe().map_or(Idle::UntilWoken, Idle::Until));
         }
@@ -251,6 +277,12 @@ impl Desk {
 fn pause_after_refusals(refusals: u32, dice: &mut Dice) -> Duration {
     let seconds = 60u64.saturating_mul(1 << refusals.saturating_sub(1).min(6)).min(3_600);
     Duration::from_secs(seconds).mul_f64(1.0 - 0.1 * dice.share())
+}
+
+/// The time until the next day begins, UTC, at the service too.
+fn until_midnight(wall_ms: i64) -> Duration {
+    const DAY_MS: i64 = 86_400_000;
+    Duration::from_millis(u64::try_from(DAY_MS - wall_ms.rem_euclid(DAY_MS)).unwrap_or(0)) + MIDNIGHT
 }
 
 /// How long a failed call waits for its next try: two quick ones, then `ttl_failed`, doubling to an hour.

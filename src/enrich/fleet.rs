@@ -270,15 +270,23 @@ impl Board {
         let Some(urgency) = desk.pays(now.monotonic) else { return };
         let Some(lease) = &mut desk.key.lease else { return };
         let (waiting, slots) = (desk.queue.ready(), desk.slots);
+        // A call that is not full goes on being gathered as long as one before it has not begun.
+        if waiting < desk.batch && lease.purse.has_not_begun() {
+            return;
+        }
         let wants =
             member.fleet.look(|ledger, there| lease.purse.wants(ledger, waiting, slots, now, there)).unwrap_or(0);
-        // The reserve is for those that are urgent: they are not mixed with others.
+        // The reserve is for those that are urgent; what is left of their last call costs nothing more, and others fill it.
         let mut items = Vec::with_capacity(wants);
-        while items.len() < wants
-            && let Some(indicator) = desk.queue.hold(urgency)
-        {
-            let claim = digest(indicator.kind.as_str(), &indicator.value);
-            items.push((indicator, claim));
+        let mut most = wants;
+        for urgency in [urgency, Urgency::Ordinary] {
+            while items.len() < most
+                && let Some(indicator) = desk.queue.hold(urgency)
+            {
+                let claim = digest(indicator.kind.as_str(), &indicator.value);
+                items.push((indicator, claim));
+            }
+            most = wants.min(items.len().next_multiple_of(desk.batch));
         }
         if items.is_empty() {
             return;

@@ -244,7 +244,7 @@ fn a_pause_is_told_to_the_others() {
     fleet.ask(0, 1);
     fleet.ask(1, 2);
     assert_eq!(fleet.take(0), Ok(address(1)));
-    fleet.finish(0, 1, Err(LookupError::Throttled { retry_after: Some(MS(30_000)) }));
+    fleet.finish(0, 1, Err(LookupError::Throttled { retry_after: Some(MS(30_000)), used_up: false }));
     assert!(fleet.take(1).is_err());
     let Answer::Throttled { reason: Reason::Paused, retry_at: Some(at) } = fleet.says(1, 3) else {
         panic!("{:?}", fleet.says(1, 3))
@@ -377,4 +377,27 @@ fn a_call_of_the_fleet_is_gathered_for_a_moment() {
     assert!(replicas.take_call(0).is_err());
     replicas.clock.advance(MS(25));
     assert_eq!(replicas.take_call(0), Ok(vec![address(0), address(1)]));
+}
+
+#[test]
+fn a_backlog_behind_a_call_that_has_not_begun_is_one_call() {
+    let mut replicas = Replicas::batched("100/min", 1, 4);
+    replicas.ask(0, 0);
+    // A dispatcher without a free slot looks, and takes nothing.
+    let look = |replicas: &mut Replicas| {
+        let now = replicas.now();
+        let is_ready = replicas.boards[0].0.peek(0, now.monotonic, now.wall_ms).is_ok();
+        replicas.exchange();
+        is_ready
+    };
+    assert!(!look(&mut replicas));
+    replicas.clock.advance(MS(55));
+    assert!(!look(&mut replicas));
+    for n in 1..5 {
+        assert!(look(&mut replicas), "the first may begin");
+        replicas.ask(0, n);
+        replicas.clock.advance(MS(60));
+    }
+    let calls: Vec<_> = std::iter::from_fn(|| replicas.take_call(0).ok()).collect();
+    assert_eq!(calls, [vec![address(0)], (1..5).map(address).collect()]);
 }

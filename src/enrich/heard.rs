@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// How far apart our and the service's idea of midnight may be.
-const MIDNIGHT: Duration = Duration::from_secs(5);
+pub(super) const MIDNIGHT: Duration = Duration::from_secs(5);
 
 impl Board {
     /// Takes in what a service said of the key of this number, whichever is in use, with an answer after this time.

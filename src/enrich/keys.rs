@@ -32,6 +32,8 @@ pub(super) struct Key {
     pub(super) paused_until: Duration,
     /// Refusals in a row that named no time; the pause doubles with each.
     pub(super) refusals: u32,
+    /// Refusals in a row that said that a quota is used up.
+    pub(super) used_up: u32,
     /// When the last refusal was heard.
     pub(super) refused_at: Duration,
     pub(super) health: KeyHealth,
@@ -75,6 +77,7 @@ impl Key {
             closed: None,
             paused_until: Duration::ZERO,
             refusals: 0,
+            used_up: 0,
             refused_at: Duration::ZERO,
             health: KeyHealth::default(),
             renewed_at: Duration::ZERO,

@@ -214,7 +214,7 @@ fn a_pause_is_one_of_its_key() {
         bench.ask(0, n);
     }
     let first = bench.take(0).expect("there is room");
-    bench.finish(0, &first, Err(LookupError::Throttled { retry_after: Some(MS(30_000)) }));
+    bench.finish(0, &first, Err(LookupError::Throttled { retry_after: Some(MS(30_000)), used_up: false }));
     assert_eq!(bench.take(0).expect("the other key").key, 1);
     let status = bench.status();
     assert_eq!((status.paused_until, status.keys[1].paused_until), (None, None));

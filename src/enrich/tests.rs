@@ -129,7 +129,7 @@ fn calls_that_were_refused_together_are_one_refusal() {
         pause
     };
     for n in 0..8 {
-        let pause = paused(bench.finish(0, n, Err(LookupError::Throttled { retry_after: None })));
+        let pause = paused(bench.finish(0, n, Err(LookupError::throttled())));
         assert!((54..=60).contains(&pause.as_secs()), "{n}: {pause:?}");
         bench.clock.advance(Duration::from_millis(10));
     }
@@ -138,7 +138,7 @@ fn calls_that_were_refused_together_are_one_refusal() {
     let next = bench.take(0).expect("the pause is over");
     bench.clock.advance(Duration::from_millis(100));
     let n = next.value.rsplit('.').next().and_then(|n| n.parse().ok()).expect("ours");
-    let pause = paused(bench.finish(0, n, Err(LookupError::Throttled { retry_after: None })));
+    let pause = paused(bench.finish(0, n, Err(LookupError::throttled())));
     assert!((108..=120).contains(&pause.as_secs()), "{pause:?}");
 }
 
@@ -233,7 +233,7 @@ fn a_pause_stops_one_provider_alone_and_the_indicator_keeps_its_place() {
     let mut bench = Bench::new("1000/min", 100);
     bench.ask(1);
     bench.take(0).expect("a call");
-    let finished = bench.finish(0, 1, Err(LookupError::Throttled { retry_after: Some(30 * SECOND) }));
+    let finished = bench.finish(0, 1, Err(LookupError::Throttled { retry_after: Some(30 * SECOND), used_up: false }));
     assert_eq!(finished, Finished::Paused(30 * SECOND));
     assert!(matches!(bench.take(0), Err(Idle::Until(_))));
     assert_eq!(bench.take(1), Ok(address(1)), "the other goes on");
@@ -299,7 +299,7 @@ fn hope_that_is_lost_is_told_once() {
     }
     bench.finish(1, 1, clean());
     assert!(bench.notices().is_empty(), "the other may still answer");
-    bench.finish(0, 1, Err(LookupError::Throttled { retry_after: Some(600 * SECOND) }));
+    bench.finish(0, 1, Err(LookupError::Throttled { retry_after: Some(600 * SECOND), used_up: false }));
     let notices = bench.notices();
     assert_eq!(notices.len(), 1);
     assert!(!notices[0].1.settled, "an answer can still come, later");

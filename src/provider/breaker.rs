@@ -338,7 +338,7 @@ mod tests {
     fn only_failures_of_the_service_count() {
         let failed = |reason| Err(LookupError::failed(reason, ""));
         let rows = [
-            (Err(LookupError::Throttled { retry_after: None }), Effect::Neutral),
+            (Err(LookupError::throttled()), Effect::Neutral),
             (failed(FailReason::Connect), Effect::Failure),
             (failed(FailReason::Timeout), Effect::Failure),
             (failed(FailReason::Unavailable), Effect::Failure),

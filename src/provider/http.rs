@@ -240,7 +240,14 @@ impl Client {
             }
             StatusCode::NOT_FOUND => Ok(Reply::NotFound(body_of(response, Content::Json).await?)),
             StatusCode::TOO_MANY_REQUESTS => {
-                Err(LookupError::Throttled { retry_after: pause(response.headers(), self.clock.wall_ms()) })
+                let retry_after = pause(response.headers(), self.clock.wall_ms());
+                let used_up = match self.wire.used_up {
+                    Some(name) => {
+                        error_body(response).await.and_then(|body| error_name(&body)).as_deref() == Some(name)
+                    }
+                    None => false,
+                };
+                Err(LookupError::Throttled { retry_after, used_up })
             }
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
                 Err(self.refusal(FailReason::Unauthorized, response).await)

@@ -89,6 +89,8 @@ pub enum LookupError {
     Throttled {
         /// How long, where the provider says so; over zero, at most 24 h, `None` for an absurd value.
         retry_after: Option<Duration>,
+        /// Whether the service says that a quota of the key is used up, without saying which.
+        used_up: bool,
     },
     /// Anything else.
     #[error("{}: {detail}", reason.as_str())]
@@ -101,6 +103,11 @@ pub enum LookupError {
 }
 
 impl LookupError {
+    /// 429 or its like, and nothing said with it.
+    pub(crate) const fn throttled() -> Self {
+        Self::Throttled { retry_after: None, used_up: false }
+    }
+
     pub(crate) fn failed(reason: FailReason, detail: impl Into<String>) -> Self {
         Self::Failed { reason, detail: detail.into() }
     }
@@ -109,7 +116,7 @@ impl LookupError {
 /// A future that a trait object can return.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// One external intelligence source.
+/// One external intelligence source. Every call costs one unit of its quota, whatever it asks and however many indicators it names.
 pub trait Provider: Send + Sync + 'static {
     /// Its name.
     fn id(&self) -> ProviderId;
@@ -175,11 +182,6 @@ pub trait Provider: Send + Sync + 'static {
     /// As [`Provider::lookup`].
     fn ask_account<'a>(&'a self) -> BoxFuture<'a, Result<Vec<Feedback>, LookupError>> {
         Box::pin(std::future::ready(Ok(Vec::new())))
-    }
-
-    /// What one call costs, in the units of the provider's quota.
-    fn cost(&self, _kind: IndicatorKind) -> u32 {
-        1
     }
 
     /// What the service's answers said of its own account since the last look.

@@ -56,9 +56,9 @@ fn judge(status: u16, body: Option<&[u8]>) -> Option<LookupError> {
     match status {
         404 if body.is_none() => Some(LookupError::failed(FailReason::Retired, "status 404 with a page of the edge")),
         410 => Some(LookupError::failed(FailReason::Retired, "status 410")),
-        402 => Some(LookupError::Throttled { retry_after: None }),
+        402 => Some(LookupError::throttled()),
         403 if message().is_some_and(|message| message.to_ascii_lowercase().contains("quota")) => {
-            Some(LookupError::Throttled { retry_after: None })
+            Some(LookupError::throttled())
         }
         _ => None,
     }

@@ -44,6 +44,8 @@ pub(crate) struct Wire {
     pub(crate) retired: &'static [&'static str],
     /// The window that rate headers are of, where they do not name it themselves.
     pub(crate) counts: Option<Span>,
+    /// The name of the error by which a 429 says that a quota of the key is used up, where the service tells that from too much haste.
+    pub(crate) used_up: Option<&'static str>,
     /// The call that proves the key for nothing, where there is one.
     pub(crate) proof: Option<Proof>,
 }
@@ -51,7 +53,15 @@ pub(crate) struct Wire {
 impl Wire {
     /// JSON, and errors by their status.
     pub(crate) const fn json(auth: Auth) -> Self {
-        Self { auth, content: Content::Json, judge: |_, _| None, retired: &[], counts: None, proof: None }
+        Self {
+            auth,
+            content: Content::Json,
+            judge: |_, _| None,
+            retired: &[],
+            counts: None,
+            used_up: None,
+            proof: None,
+        }
     }
 }
 

@@ -53,7 +53,7 @@ fn request(indicator: &Indicator) -> Option<Request<'_>> {
 }
 
 fn judge(status: u16, _body: Option<&[u8]>) -> Option<LookupError> {
-    (status == 402).then_some(LookupError::Throttled { retry_after: None })
+    (status == 402).then_some(LookupError::throttled())
 }
 
 fn read(indicator: &Indicator, reply: &Reply) -> Reading {
@@ -93,7 +93,7 @@ fn refused(error: &Value) -> Reading {
     if error.starts_with(UNKNOWN) {
         Ok((VerdictKind::NotFound, Evidence::default()))
     } else if holds("rate limit") || holds("credits") {
-        Err(LookupError::Throttled { retry_after: None })
+        Err(LookupError::throttled())
     } else if holds("api key") || holds("membership") || holds("access denied") {
         Err(LookupError::failed(FailReason::Unauthorized, "an error in the body: the key is refused"))
     } else {

@@ -3,7 +3,7 @@
 //! Reports are read, never requested: nothing is submitted, so that nothing is published. A URL is asked for by its
 //! unpadded URL-safe base64, since only the service knows its own canonical form. Found: an engine calls it malicious or
 //! suspicious; clean: engines voted and none did; not_found: no engine voted, or the service's own `NotFoundError`. The
-//! service sends no rate headers, and its 429 often lacks `Retry-After`.
+//! service sends no rate headers, and its 429 often lacks `Retry-After`; its `QuotaExceededError` does not say which quota.
 
 use std::sync::Arc;
 
@@ -33,7 +33,11 @@ pub(crate) const SPEC: Spec = Spec {
     key: KeyUse::Required,
     kinds: KINDS,
     routed: KINDS,
-    wire: Wire { proof: Some(proof::VIRUSTOTAL), ..Wire::json(Auth::Header("x-apikey")) },
+    wire: Wire {
+        proof: Some(proof::VIRUSTOTAL),
+        used_up: Some("QuotaExceededError"),
+        ..Wire::json(Auth::Header("x-apikey"))
+    },
     build,
 };
 

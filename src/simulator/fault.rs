@@ -7,6 +7,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
+use tokio::sync::Notify;
 
 use crate::model::ProviderId;
 
@@ -22,6 +23,8 @@ pub enum Fault {
     Unavailable,
     /// The call is accepted and never answered.
     Hang,
+    /// The right answer, as soon as the rule is over.
+    Hold,
     /// Status and headers come at once, the body byte by byte.
     SlowBody,
     /// The connection breaks in the middle of the body.
@@ -97,6 +100,8 @@ impl From<Fault> for FaultRule {
 #[derive(Clone, Debug, Default)]
 pub struct Faults {
     rules: Arc<Mutex<BTreeMap<ProviderId, Active>>>,
+    /// A rule was replaced or ended.
+    changed: Arc<Notify>,
 }
 
 #[derive(Debug)]
@@ -109,16 +114,34 @@ impl Faults {
     /// Sets the rule of a service; it replaces the earlier one.
     pub fn set(&self, provider: ProviderId, rule: impl Into<FaultRule>) {
         self.rules.lock().insert(provider, Active { rule: rule.into(), due: 0.0 });
+        self.changed.notify_waiters();
     }
 
     /// Ends the faults of a service.
     pub fn clear(&self, provider: ProviderId) {
         self.rules.lock().remove(&provider);
+        self.changed.notify_waiters();
     }
 
     /// Ends all faults.
     pub fn clear_all(&self) {
         self.rules.lock().clear();
+        self.changed.notify_waiters();
+    }
+
+    /// Waits until a service's calls are not held.
+    pub(crate) async fn released(&self, provider: ProviderId) {
+        let holds = || self.rules.lock().get(&provider).is_some_and(|active| active.rule.fault == Fault::Hold);
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            // Before the look, so that no change is missed between it and the wait.
+            changed.as_mut().enable();
+            if !holds() {
+                return;
+            }
+            changed.await;
+        }
     }
 
     /// The rules in force.
@@ -179,6 +202,28 @@ mod tests {
         assert_eq!(faults.rules(), [(SERVICE, Fault::Hang.into())]);
         faults.clear(SERVICE);
         assert_eq!(faults.meet(SERVICE), None);
+    }
+
+    #[tokio::test]
+    async fn calls_are_held_until_the_rule_is_over() {
+        let faults = Faults::default();
+        let held = || {
+            let faults = faults.clone();
+            tokio::spawn(async move { faults.released(SERVICE).await })
+        };
+        held().await.expect("nothing holds it");
+        let ends: [fn(&Faults); 3] =
+            [|faults| faults.clear(SERVICE), Faults::clear_all, |faults| faults.set(SERVICE, Fault::Hang)];
+        for end in ends {
+            faults.set(SERVICE, Fault::Hold);
+            let waits = held();
+            tokio::task::yield_now().await;
+            faults.clear(ProviderId("abuseipdb"));
+            tokio::task::yield_now().await;
+            assert!(!waits.is_finished());
+            end(&faults);
+            waits.await.expect("released");
+        }
     }
 
     #[test]

@@ -63,6 +63,7 @@ pub(crate) fn faulty(answer: &Answer, rule: &FaultRule, context: &Context<'_>) -
             JSON,
             json!({ "error": { "code": "TransientError", "message": "Try again later" } }).to_string(),
         ),
+        Fault::Hold => plain(answer, false),
         Fault::SlowBody => {
             let pace = Pace { chunk: 1, pause: Duration::from_millis(50), breaks: false };
             stream(content_type, text.into(), pace, context)

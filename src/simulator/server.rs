@@ -209,6 +209,7 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
         None => render::plain(&answer, gzip),
     };
     let hangs = matches!(&rule, Some(FaultRule { fault: Fault::Hang, .. }));
+    let holds = matches!(&rule, Some(FaultRule { fault: Fault::Hold, .. }));
     let indicators = match asked {
         // Its path may hold the key.
         _ if is_plan => vec![("plan", "".into())],
@@ -231,6 +232,12 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
     if hangs {
         shared.stop.cancelled().await;
     } else {
+        if holds {
+            tokio::select! {
+                () = shared.faults.released(face.id) => {}
+                () = shared.stop.cancelled() => {}
+            }
+        }
         sleep(latency(&shared, &service.config)).await;
     }
     response

@@ -4,6 +4,7 @@
 
 mod config;
 mod e2e_bad_input;
+mod e2e_batches;
 mod e2e_cli;
 mod e2e_crash;
 mod e2e_enrich;

@@ -150,7 +150,7 @@ async fn ask(Row(provider, case, status, kind, value): &Row) -> Result<Verdict, 
 
 fn written(outcome: &Result<Verdict, LookupError>) -> String {
     let verdict = match outcome {
-        Err(LookupError::Throttled { retry_after }) => return format!("throttled {retry_after:?}\n"),
+        Err(LookupError::Throttled { retry_after, .. }) => return format!("throttled {retry_after:?}\n"),
         Err(LookupError::Failed { reason, detail }) => return format!("failed {}: {detail}\n", reason.as_str()),
         Ok(verdict) => verdict,
     };

@@ -190,7 +190,7 @@ async fn ask(provider: &dyn Provider, kind: IndicatorKind, value: &str) -> Outco
     assert!(!text.contains(CANARY), "{text}");
     match outcome {
         Ok(verdict) => Outcome::Verdict(verdict.kind),
-        Err(LookupError::Throttled { retry_after }) => Outcome::Throttled(retry_after.map(|pause| pause.as_secs())),
+        Err(LookupError::Throttled { retry_after, .. }) => Outcome::Throttled(retry_after.map(|pause| pause.as_secs())),
         Err(LookupError::Failed { reason, detail }) => {
             assert!(!detail.contains(value) && detail.len() < 300, "{detail}");
             Outcome::Failed(reason)
@@ -239,7 +239,6 @@ async fn every_kind_of_every_provider_is_answered() {
             if provider.supports(kind) {
                 assert!(matches!(outcome, Outcome::Verdict(_)), "{} {kind}: {outcome:?}", spec.id);
                 assert_eq!(asked, [(kind.as_str(), value.into())], "the service understood the indicator as meant");
-                assert_eq!(provider.cost(kind), 1);
             } else {
                 assert_eq!((outcome, asked.len()), (failed(FailReason::Rejected), 0), "{} {kind}", spec.id);
             }

@@ -453,3 +453,21 @@ fn bad_configurations_are_refused_without_a_word_of_their_secrets() {
     let error = provider::build(&[(stranger, with("https://service.example", "k"))], &clock()).err().unwrap();
     assert_eq!(error, BuildError::Unknown { provider: stranger });
 }
+
+#[tokio::test]
+async fn a_quota_that_is_used_up_is_told_from_haste() {
+    let error = |code: &str| format!(r#"{{"error":{{"code":"{code}","message":"Quota exceeded"}}}}"#);
+    let rows = [
+        (VIRUSTOTAL, error("QuotaExceededError"), true),
+        (VIRUSTOTAL, error("TooManyRequestsError"), false),
+        (VIRUSTOTAL, "[]".to_owned(), false),
+        (ABUSEIPDB, error("QuotaExceededError"), false),
+    ];
+    for (id, body, expected) in rows {
+        let server = Canned::json(429, body.as_bytes()).await;
+        let provider = build(id, config(&server.base_url()));
+        let indicator = Indicator::new(IndicatorKind::Ipv4, sample(IndicatorKind::Ipv4));
+        let refused = provider.lookup(&indicator).await.unwrap_err();
+        assert_eq!(refused, LookupError::Throttled { retry_after: None, used_up: expected }, "{id} {body}");
+    }
+}
