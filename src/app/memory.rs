@@ -10,8 +10,8 @@ use crate::{
     provider::{MAX_BODY, MAX_DECODED},
 };
 
-/// Bytes for an indicator that waits for a call: its flight, its place in the lines, who asked.
-const WAITING_INDICATOR: u64 = 1_024;
+/// Bytes for an indicator that waits for a call: its flight with the answers that it has, its places in the lines, who asked; measured with four providers.
+const WAITING_INDICATOR: u64 = 4_096;
 /// Bytes for an entry in the front of a shard's cache.
 const FRONT_ENTRY: u64 = 1_024;
 /// Entries of a front.
@@ -101,7 +101,7 @@ mod tests {
             (64, 5),
             "answers are bounded by the calls under way"
         );
-        assert!(ceiling(&plain) > 600 << 20 && ceiling(&plain) < 1200 << 20, "{}", ceiling(&plain));
+        assert!(ceiling(&plain) > 600 << 20 && ceiling(&plain) < 1500 << 20, "{}", ceiling(&plain));
     }
 
     #[test]

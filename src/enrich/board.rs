@@ -172,6 +172,7 @@ impl Board {
     fn admit(&mut self, indicator: &Indicator, marking: Tlp, now: Duration) {
         let deadline = self.deadline;
         let Some(flight) = self.flights.get_mut(indicator) else { return };
+        flight.joined = true;
         for slot in &mut flight.slots {
             let kept_back = matches!(&slot.state, SlotState::Over { answer } if is_withheld(answer));
             let Some(desk) = self.desks.get_mut(slot.provider).filter(|_| kept_back) else { continue };
@@ -229,6 +230,7 @@ impl Board {
             listeners,
             started: now,
             hopeful: false,
+            joined: false,
             snapshot: None,
         };
         for slot in &flight.slots {
@@ -265,7 +267,6 @@ impl Board {
         }
         let hopeful = flight.hopeful;
         let entry = self.entry(&indicator, &flight, now, wall_ms);
-        flight.snapshot = Some((now, Arc::clone(&entry)));
         self.ranks.insert(place, indicator.clone());
         self.flights.insert(indicator, flight);
         Asked { entry, hopeful, open: true, joined: false }

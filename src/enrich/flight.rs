@@ -87,7 +87,9 @@ pub(super) struct Flight {
     pub(super) started: Duration,
     /// Whether somebody was told that waiting is worth while and has not been told otherwise.
     pub(super) hopeful: bool,
-    /// The last snapshot, and when it was made.
+    /// Whether it was asked for again.
+    pub(super) joined: bool,
+    /// The last snapshot, and when it was made; of what is asked for again and again, since there can be many that are not.
     pub(super) snapshot: Option<(Duration, Arc<Entry>)>,
 }
 

@@ -25,7 +25,7 @@ impl Board {
             return Some(Arc::clone(entry));
         }
         let entry = self.entry(asked, flight, now, wall_ms);
-        if let Some(flight) = self.flights.get_mut(asked) {
+        if let Some(flight) = self.flights.get_mut(asked).filter(|flight| flight.joined) {
             flight.snapshot = Some((now, Arc::clone(&entry)));
         }
         Some(entry)

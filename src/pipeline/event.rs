@@ -5,8 +5,9 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 
 use crate::{
+    cache::Entry,
     extract::Extraction,
-    model::{Origin, Record},
+    model::{Indicator, Origin, Record},
     pipeline::{Token, states::Known},
 };
 
@@ -74,6 +75,14 @@ impl Event {
 
     pub(super) fn is_hopeful(&self) -> bool {
         self.known.iter().any(Known::is_hopeful)
+    }
+
+    /// What is known of an indicator that is open.
+    pub(super) fn open(&self, indicator: &Indicator) -> Option<&Arc<Entry>> {
+        self.known.iter().find_map(|known| match known {
+            Known::Open { subject, entry, .. } if subject == indicator => Some(entry),
+            Known::Open { .. } | Known::Settled(_) | Known::Suppressed(_) => None,
+        })
     }
 
     /// Bytes that a parked event keeps alive, roughly.

@@ -80,7 +80,8 @@ impl Shard {
 
     /// Keeps an event to which an answer is owed.
     pub(super) fn enter(&mut self, id: EventId, mut event: Event, reference: Reference, until: Duration, window: u32) {
-        let weight = Event::owed_weight(&reference, &event.extraction, &event.known);
+        let rendered = self.share_entries(id, &mut event);
+        let weight = Event::owed_weight(&reference, &event.extraction, &event.known) + rendered;
         if let Some(obligations) = &mut self.obligations
             && let Some(before) = obligations.hold(window, reference.origin.offset, id)
             && let Some(replaced) = self.events.remove(&before)
@@ -93,6 +94,22 @@ impl Shard {
         self.owed.insert((until, id));
         self.owed_bytes += weight;
         self.owed_count += 1;
+    }
+
+    /// What is known of an open indicator is kept once for all who wait for it: the enricher renders it anew each second, and thousands may wait for hours. The
+    /// bytes of what is kept for this event alone.
+    fn share_entries(&self, id: EventId, event: &mut Event) -> usize {
+        let mut own = 0;
+        for known in &mut event.known {
+            let Known::Open { subject, entry, .. } = known else { continue };
+            let first = self.waiters.get(subject).and_then(|ids| ids.first()).filter(|first| **first != id);
+            let open = first.and_then(|first| self.events.get(first)).and_then(|event| event.open(subject));
+            match open {
+                Some(shared) => *entry = Arc::clone(shared),
+                None => own += entry.weight(),
+            }
+        }
+        own
     }
 
     /// Gives those up that end first until there is room.

@@ -1,9 +1,13 @@
 //! What is owed, on a log: when an offset is finished, what is taken over, and what is not kept twice.
 
-use std::{sync::mpsc, time::Duration};
+use std::{
+    sync::{Arc, mpsc},
+    time::Duration,
+};
 
 use super::{OTHER, Plan, Rig, SECOND, Sent, UNKNOWN};
 use crate::{
+    model::{Indicator, IndicatorKind},
     pipeline::{Assigned, Delivered, Destination, Intake, obligations::Obligations},
     state::obligation::{self, EventName, Obligation},
 };
@@ -163,4 +167,25 @@ fn a_hot_indicator_is_paid_in_turns() {
         rig.work();
     }
     assert_eq!((rig.of(Destination::Late).len(), rig.shard.owed_count, rig.shard.owed_bytes), (EVENTS, 0, 0));
+}
+
+#[test]
+fn what_is_known_is_kept_once_for_all_who_wait_for_it() {
+    let mut rig = rig(false);
+    let mut owed = Vec::new();
+    for _ in 0..5 {
+        rig.feed(None, Some(UNKNOWN));
+        owed.push(rig.shard.owed_bytes);
+        // What is known of it is rendered anew.
+        rig.advance(2 * SECOND);
+    }
+    let address = Indicator::new(IndicatorKind::Ipv4, "45.83.12.7");
+    let entries: Vec<_> = rig.shard.events.values().map(|event| event.open(&address).map(Arc::as_ptr)).collect();
+    assert_eq!(entries.len(), 5);
+    assert!(entries[0].is_some() && entries.iter().all(|entry| *entry == entries[0]));
+    let added: Vec<usize> = owed.windows(2).map(|two| two[1] - two[0]).collect();
+    assert!(owed[0] > added[0] + 500 && added.iter().all(|more| *more == added[0]), "{owed:?}");
+    rig.answer(true);
+    let late = rig.of(Destination::Late);
+    assert!(late.len() == 5 && late.iter().all(|late| late.status() == "complete"));
 }
