@@ -369,7 +369,8 @@ fn a_quota_that_is_used_up_three_times_in_a_row_is_that_of_the_day() {
         }
     }
     // Haste in between, or an answer, and it is not three in a row.
-    let hasty = |nth: usize| Err(LookupError::Throttled { retry_after: Some(MS(600_000)), used_up: nth % 3 != 0 });
+    let hasty =
+        |nth: usize| Err(LookupError::Throttled { retry_after: Some(MS(600_000)), used_up: !nth.is_multiple_of(3) });
     assert!(refused_for_two_days(hasty).0.len() > 200);
     let mut bench = Bench::new("1000000/min");
     for (nth, answered) in [false, false, true, false, false].into_iter().enumerate() {
