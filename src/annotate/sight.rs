@@ -2,12 +2,12 @@
 
 use crate::{
     extract::Sighted,
-    model::{IndicatorKind, Role},
+    model::{Kind, Role},
 };
 
 /// One distinct indicator of an event, as the event shows it.
 pub(super) trait Sight<'a> {
-    fn kind(&self) -> IndicatorKind;
+    fn kind(&self) -> Kind;
     /// The whole canonical value.
     fn value(&self) -> &'a str;
     fn role(&self) -> Role;
@@ -16,7 +16,7 @@ pub(super) trait Sight<'a> {
 }
 
 impl<'a> Sight<'a> for Sighted<'a> {
-    fn kind(&self) -> IndicatorKind {
+    fn kind(&self) -> Kind {
         self.kind
     }
 

@@ -1,8 +1,8 @@
 //! Reading the configuration again while the daemon runs: SIGHUP.
 //!
 //! Validated first: a wrong configuration changes nothing, is reported once and shows in `config_last_reload_successful`. What is taken over is what the
-//! providers' clients are made of: keys, base URLs, time limits, own networks, proxies, certificates. Cache, budgets and circuits stay; a
-//! provider whose key was refused is tried again. All other settings hold after a restart, and the log says so where they differ.
+//! providers' clients are made of: keys, base URLs, time limits, own networks, proxies, certificates; and the lists of keywords. Cache, budgets and
+//! circuits stay; a provider whose key was refused is tried again. All other settings hold after a restart, and the log says so where they differ.
 
 use std::{
     fmt,
@@ -18,6 +18,7 @@ use crate::{
     app::Engine,
     config::{Config, ConfigErrors, Loaded},
     enrich::Enricher,
+    extract::Extractor,
     model::SharedClock,
     provider,
 };
@@ -59,12 +60,12 @@ impl Reload {
     /// Reads the configuration again if somebody wants it.
     pub(super) fn look(&self, current: &mut Config, enricher: &Enricher, engine: &Engine) {
         if self.wanted.swap(false, Ordering::Relaxed) {
-            engine.metrics.reloaded(self.read(current, enricher, &engine.clock));
+            engine.metrics.reloaded(self.read(current, enricher, &engine.extractor, &engine.clock));
         }
     }
 
     /// Whether the configuration was taken over.
-    fn read(&self, current: &mut Config, enricher: &Enricher, clock: &SharedClock) -> bool {
+    fn read(&self, current: &mut Config, enricher: &Enricher, extractor: &Extractor, clock: &SharedClock) -> bool {
         let loaded = match (self.load)() {
             Ok(loaded) => loaded,
             Err(errors) => {
@@ -84,10 +85,12 @@ impl Reload {
             }
         };
         let reopened = enricher.reload(&clients);
+        extractor.replace_keywords(Arc::clone(&merged.extract.keywords));
         info!(
             providers = clients.len(),
             reopened = reopened.join(","),
-            "configuration read again; keys and ways to the providers hold from now on"
+            keywords = merged.extract.keywords.len(),
+            "configuration read again; keys, ways to the providers and keywords hold from now on"
         );
         // Compared as they print: keys do not.
         if format!("{merged:?}") != format!("{:?}", loaded.config) {
@@ -98,9 +101,10 @@ impl Reload {
     }
 }
 
-/// The configuration that holds, with what the clients of its providers are made of from the new one.
+/// The configuration that holds, with keywords and what the clients of its providers are made of from the new one.
 fn merge(current: &Config, new: &Config) -> Config {
     let mut merged = current.clone();
+    merged.extract.keywords = Arc::clone(&new.extract.keywords);
     for (id, settings) in &mut merged.providers {
         let is_same = |other: &provider::Config| other.key_name == settings.key_name;
         if let Some((_, new)) = new.providers.iter().find(|(other, config)| other == id && is_same(config)) {

@@ -236,9 +236,9 @@ fn fill(
     for serial in 0..options.events {
         let event = event(recipe, dice, serial);
         engine.extractor.extract(event.as_bytes(), &mut extraction);
-        for sighted in extraction.iter() {
+        for indicator in extraction.iter().filter_map(|sighted| sighted.indicator()) {
             let mut buffer = String::new();
-            let subject = engine.gate.subject(sighted.indicator(), &mut buffer).to_owned();
+            let subject = engine.gate.subject(indicator, &mut buffer).to_owned();
             if decided.insert((subject.kind, Arc::clone(&subject.value))) && dice.share() < options.hits {
                 know(&subject, config, engine);
             }

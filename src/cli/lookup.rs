@@ -109,11 +109,12 @@ fn ask(value: &str, engine: &Engine, enricher: &Enricher, found: &mut Vec<Found>
     let extractor: &Extractor = &engine.extractor;
     let gate: &Gate = &engine.gate;
     extractor.extract(value.as_bytes(), &mut extraction);
-    if extraction.is_empty() {
+    let mut indicators = extraction.iter().filter_map(|sighted| sighted.indicator()).peekable();
+    if indicators.peek().is_none() {
         found.push(Found::Nothing(value.to_owned()));
     }
-    for sighted in extraction.iter() {
-        let indicator = sighted.indicator().to_owned();
+    for indicator in indicators {
+        let indicator = indicator.to_owned();
         if let Some(reason) = gate.suppression(indicator.borrowed()) {
             found.push(Found::Suppressed(indicator, reason.as_str()));
         } else if !enricher.responsible(indicator.kind) {

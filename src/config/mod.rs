@@ -18,6 +18,7 @@ mod context;
 mod diagnostic;
 mod environment;
 mod keys;
+mod keywords;
 mod load;
 mod mask;
 mod nearest;
@@ -34,4 +35,5 @@ mod units;
 
 pub use diagnostic::{ConfigErrors, Diagnostic, Place, Severity, Snippet};
 pub use environment::{Environment, FixedEnvironment, ProcessEnvironment};
+pub use keywords::read_keywords;
 pub use load::{Config, Loaded, known_keys, load, parse};

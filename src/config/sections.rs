@@ -7,6 +7,7 @@ use tracing::level_filters::LevelFilter;
 use super::{
     address::{brokers, domain, listen, network, path, prefix, topic},
     context::{At, Context},
+    keywords::keywords,
     parse::{
         Parsed, Problem, Raw, boolean, choice, duration, integer, list, number, quote, size, some_list, text, text_as,
     },
@@ -20,7 +21,7 @@ use crate::{
     extract::{self, Defang},
     gate::{self, Tlp, UrlQuery},
     kafka::{self, Guarantee, OffsetReset, OnGap, Partitioning},
-    model::{IndicatorKind, Severity},
+    model::{Kind, NotedKind, Severity},
     pipeline::{self, Order},
     score,
     state::{self, Store},
@@ -247,17 +248,19 @@ pub(super) fn extract(context: &mut Context<'_>) -> extract::Config {
         max_per_event: s.read("max_per_event", defaults.max_per_event, integer(1..=100_000)).value,
         defang: s.read("defang", defaults.defang, choice(DEFANGS, &[])).value,
         url_hosts: s.read("url_hosts", defaults.url_hosts, boolean).value,
+        keywords: s.read("keywords", defaults.keywords, keywords).value,
     };
     s.finish();
     config
 }
 
-fn kind(raw: Raw<'_>) -> Parsed<IndicatorKind> {
+fn kind(raw: Raw<'_>) -> Parsed<Kind> {
     text_as("a kind of indicator", "\"domain\"", |text| {
-        IndicatorKind::parse(text).ok_or_else(|| {
-            let names = IndicatorKind::ALL.map(IndicatorKind::as_str);
+        let switchable = || Kind::all().filter(|kind| *kind != NotedKind::Keyword);
+        switchable().find(|kind| kind.as_str() == text).ok_or_else(|| {
+            let names: Vec<&str> = switchable().map(Kind::as_str).collect();
             let problem = Problem::new(format!("{} is no kind of indicator", quote(text)));
-            let help = match super::nearest::nearest(text, names) {
+            let help = match super::nearest::nearest(text, names.iter().copied()) {
                 Some(near) => format!("did you mean \"{near}\"?"),
                 None => format!("the kinds are {}", names.join(", ")),
             };

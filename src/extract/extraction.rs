@@ -6,7 +6,7 @@ use std::{hash::BuildHasher, ops::Range};
 
 use crate::{
     event::Outline,
-    model::{IndicatorKind, IndicatorRef, Marking, Role},
+    model::{IndicatorKind, IndicatorRef, Kind, Marking, Role},
 };
 
 /// Fields that are kept for one indicator; an indicator in more fields than this has the first ones.
@@ -31,7 +31,7 @@ pub struct Extraction {
 
 #[derive(Clone, Copy, Debug)]
 struct Entry {
-    kind: IndicatorKind,
+    kind: Kind,
     role: Role,
     value: (u32, u32),
     hash: u64,
@@ -57,7 +57,7 @@ struct Found {
 #[derive(Clone, Copy, Debug)]
 pub struct Sighted<'a> {
     /// What it is.
-    pub kind: IndicatorKind,
+    pub kind: Kind,
     /// Canonical value.
     pub value: &'a str,
     /// The most telling role over its fields.
@@ -67,9 +67,9 @@ pub struct Sighted<'a> {
 }
 
 impl<'a> Sighted<'a> {
-    /// Kind and value, for look-ups.
-    pub fn indicator(&self) -> IndicatorRef<'a> {
-        IndicatorRef { kind: self.kind, value: self.value }
+    /// Kind and value, for look-ups; none of what is only noted.
+    pub fn indicator(&self) -> Option<IndicatorRef<'a>> {
+        Some(IndicatorRef { kind: self.kind.indicator()?, value: self.value })
     }
 
     /// The distinct field paths it was found in, dotted as ECS writes them, at most 32; never empty. `message` for plain text.
@@ -88,7 +88,7 @@ impl<'a> Sighted<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Match<'a> {
     /// What it is.
-    pub kind: IndicatorKind,
+    pub kind: Kind,
     /// Canonical value.
     pub value: &'a str,
     /// The bytes of the payload in which it is written, escapes and defanging included.
@@ -129,7 +129,7 @@ impl Extraction {
             Some(entry) => {
                 Sighted { kind: entry.kind, value: self.part(entry.value), role: entry.role, from: self, index }
             }
-            None => Sighted { kind: IndicatorKind::Ipv4, value: "", role: Role::Freetext, from: self, index },
+            None => Sighted { kind: IndicatorKind::Ipv4.into(), value: "", role: Role::Freetext, from: self, index },
         }
     }
 
@@ -160,7 +160,7 @@ impl Extraction {
 
     /// An extraction as it was once found: of the outline nothing is known any more. Each indicator is kind, value, role and fields.
     pub fn restored<'a, F>(
-        indicators: impl IntoIterator<Item = (IndicatorKind, &'a str, Role, F)>,
+        indicators: impl IntoIterator<Item = (Kind, &'a str, Role, F)>,
         marking: Marking,
         truncated: bool,
     ) -> Self
@@ -201,15 +201,7 @@ impl Extraction {
     }
 
     /// Adds a match. `max` bounds the distinct indicators.
-    pub(super) fn add(
-        &mut self,
-        kind: IndicatorKind,
-        value: &str,
-        path: &str,
-        role: Role,
-        span: Range<usize>,
-        max: usize,
-    ) {
+    pub(super) fn add(&mut self, kind: Kind, value: &str, path: &str, role: Role, span: Range<usize>, max: usize) {
         let Ok(start) = u32::try_from(span.start) else { return };
         let Ok(end) = u32::try_from(span.end) else { return };
         let Some(index) = self.entry(kind, value, role, max) else {
@@ -220,7 +212,7 @@ impl Extraction {
         self.matches.push(Found { entry: index, field, span: (start, end) });
     }
 
-    fn entry(&mut self, kind: IndicatorKind, value: &str, role: Role, max: usize) -> Option<u32> {
+    fn entry(&mut self, kind: Kind, value: &str, role: Role, max: usize) -> Option<u32> {
         let hash = hash(kind, value);
         if (self.entries.len() + 1) * 2 > self.slots.len() {
             self.grow();
@@ -316,7 +308,7 @@ impl Extraction {
 }
 
 /// Seeded at start, so that nobody can choose values that collide.
-fn hash(kind: IndicatorKind, value: &str) -> u64 {
+fn hash(kind: Kind, value: &str) -> u64 {
     static STATE: std::sync::LazyLock<foldhash::fast::RandomState> = std::sync::LazyLock::new(Default::default);
-    STATE.hash_one((kind as u8, value))
+    STATE.hash_one((kind.index() as u8, value))
 }

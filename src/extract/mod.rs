@@ -26,63 +26,89 @@ mod extraction;
 mod field;
 mod hash;
 mod headline;
+pub mod keywords;
 mod marking;
 pub(crate) mod name;
+mod noted;
 mod refang;
 mod rules;
 mod scan;
+mod shelf;
 mod url;
 mod visit;
 
-use std::cell::RefCell;
+use std::{cell::RefCell, sync::Arc};
 
 pub use config::{Config, Defang};
 pub use extraction::{Extraction, Match, Sighted};
 pub use headline::{Headline, headline};
+pub use keywords::Keywords;
 
 use crate::{
     event,
-    model::{Indicator, IndicatorKind},
+    model::{Indicator, Kind, NotedKind},
 };
+use shelf::{Held, Shelf};
 use visit::{Collector, Scratch};
 
 /// What is looked for; built once, shared by all shards.
 #[derive(Clone, Debug)]
 pub struct Extractor {
     kinds: Kinds,
+    /// Whether kinds are looked for that are noted only.
+    noted: bool,
     max: usize,
     defang: Defang,
     url_hosts: bool,
+    keywords: Shelf,
 }
 
 /// A set of kinds.
 #[derive(Clone, Copy, Debug)]
-struct Kinds(u16);
+struct Kinds(u32);
 
 impl Kinds {
-    const fn has(self, kind: IndicatorKind) -> bool {
+    /// Whether any kind is noted only.
+    fn has_noted(self) -> bool {
+        NotedKind::ALL.into_iter().any(|kind| self.has(kind.into()))
+    }
+
+    const fn has(self, kind: Kind) -> bool {
         self.0 & 1 << kind.index() != 0
     }
 }
 
 thread_local! {
     /// Buffers of the walk; their contents have no meaning between two extractions.
-    static SCRATCH: RefCell<(event::Scratch, Scratch)> = RefCell::default();
+    static SCRATCH: RefCell<(event::Scratch, Scratch, Held)> = RefCell::default();
 }
 
 impl Extractor {
     /// Takes over what the configuration asks for.
     pub fn new(config: &Config) -> Self {
-        let kinds = config.kinds.iter().fold(0, |set, kind| set | 1 << kind.index());
-        Self { kinds: Kinds(kinds), max: config.max_per_event, defang: config.defang, url_hosts: config.url_hosts }
+        let kinds = config.kinds.iter().fold(0_u32, |set, kind| set | 1 << kind.index());
+        let kinds = Kinds(kinds);
+        Self {
+            kinds,
+            noted: kinds.has_noted(),
+            max: config.max_per_event,
+            defang: config.defang,
+            url_hosts: config.url_hosts,
+            keywords: Shelf::new(Arc::clone(&config.keywords)),
+        }
+    }
+
+    /// Puts another list of keywords in the place of the one there is, also for the clones of this extractor: from the next event on.
+    pub fn replace_keywords(&self, keywords: Arc<Keywords>) {
+        self.keywords.replace(keywords);
     }
 
     /// Finds the indicators of one payload. Clears `out` first and reuses its memory. Never panics; linear time.
     pub fn extract(&self, payload: &[u8], out: &mut Extraction) {
-        SCRATCH.with_borrow_mut(|(walk, scratch)| {
+        SCRATCH.with_borrow_mut(|(walk, scratch, held)| {
             out.clear();
             let mut outline = std::mem::take(out.outline_mut());
-            let mut collector = Collector::new(self, out, scratch);
+            let mut collector = Collector::new(self, held.of(&self.keywords), out, scratch);
             event::walk(payload, walk, &mut outline, &mut collector);
             *out.outline_mut() = outline;
             if !out.is_empty() {
@@ -98,9 +124,9 @@ impl Extractor {
     pub fn identify(&self, value: &str) -> Option<Indicator> {
         let value = value.trim();
         let mut out = Extraction::default();
-        SCRATCH.with_borrow_mut(|(_, scratch)| Collector::new(self, &mut out, scratch).typed(value));
+        SCRATCH.with_borrow_mut(|(_, scratch, _)| Collector::new(self, None, &mut out, scratch).typed(value));
         let found = out.matches().find(|found| found.span == (0..value.len()))?;
-        Some(Indicator::new(found.kind, found.value))
+        Some(Indicator::new(found.kind.indicator()?, found.value))
     }
 }
 

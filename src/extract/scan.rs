@@ -16,7 +16,7 @@ use crate::{
         refang::{self, Undone},
         url,
     },
-    model::{IndicatorKind, Role},
+    model::{IndicatorKind, Kind, Role},
 };
 
 /// Where matches go.
@@ -32,12 +32,13 @@ pub(super) struct Sink<'a> {
 }
 
 impl Sink<'_> {
-    fn wants(&self, kind: IndicatorKind) -> bool {
-        self.extractor.kinds.has(kind)
+    pub(super) fn wants(&self, kind: impl Into<Kind>) -> bool {
+        self.extractor.kinds.has(kind.into())
     }
 
     /// Adds the part `part` of the canonical buffer.
-    fn add(&mut self, kind: IndicatorKind, part: Range<usize>, span: Range<usize>) {
+    pub(super) fn add(&mut self, kind: impl Into<Kind>, part: Range<usize>, span: Range<usize>) {
+        let kind = kind.into();
         if self.extractor.kinds.has(kind) {
             let value = self.canonical.get(part).unwrap_or_default();
             self.out.add(kind, value, self.path, self.role, span, self.extractor.max);
@@ -45,13 +46,14 @@ impl Sink<'_> {
     }
 
     /// Adds a value that is written in its canonical form.
-    fn add_text(&mut self, kind: IndicatorKind, value: &str, span: Range<usize>) {
+    pub(super) fn add_text(&mut self, kind: impl Into<Kind>, value: &str, span: Range<usize>) {
+        let kind = kind.into();
         if self.extractor.kinds.has(kind) {
             self.out.add(kind, value, self.path, self.role, span, self.extractor.max);
         }
     }
 
-    fn add_all(&mut self, kind: IndicatorKind, span: Range<usize>) {
+    pub(super) fn add_all(&mut self, kind: impl Into<Kind>, span: Range<usize>) {
         self.add(kind, 0..self.canonical.len(), span);
     }
 }

@@ -3,14 +3,14 @@
 use crate::{
     event::{self, Bits, Layer, Source, Visitor, Written},
     extract::{
-        Defang, Extraction, Extractor,
+        Defang, Extraction, Extractor, Keywords,
         anchor::Anchors,
         field::{Class, Field},
         name::Suffixes,
-        rules,
+        noted, rules,
         scan::{SHORTEST, Sink, Value},
     },
-    model::Role,
+    model::{NotedKind, Role},
 };
 
 /// Events inside values inside values are walked to this depth; deeper ones are text.
@@ -31,19 +31,24 @@ pub(super) struct Scratch {
 /// Takes the values of one event and adds what is in them to an extraction.
 pub(super) struct Collector<'a> {
     extractor: &'a Extractor,
+    /// Where there is one.
+    keywords: Option<&'a Keywords>,
     out: &'a mut Extraction,
     scratch: &'a mut Scratch,
 }
 
 impl<'a> Collector<'a> {
-    pub(super) fn new(extractor: &'a Extractor, out: &'a mut Extraction, scratch: &'a mut Scratch) -> Self {
-        Self { extractor, out, scratch }
+    pub(super) fn new(
+        extractor: &'a Extractor,
+        keywords: Option<&'a Keywords>,
+        out: &'a mut Extraction,
+        scratch: &'a mut Scratch,
+    ) -> Self {
+        Self { extractor, keywords, out, scratch }
     }
 
     fn take(&mut self, path: &str, field: Field, value: Written<'_>, bits: Bits) {
-        if !self.worth_a_look(&value, bits, field.class) {
-            return;
-        }
+        let Some(look) = self.look(&value, bits, field.class) else { return };
         value.read(|source| {
             if may_hold_event(source.text()) {
                 let mut inner = Inner { collector: self, path, field, depth: 0 };
@@ -51,7 +56,7 @@ impl<'a> Collector<'a> {
                     return;
                 }
             }
-            self.scan(path, field, source);
+            self.read(look, path, field, source);
         });
     }
 
@@ -61,7 +66,33 @@ impl<'a> Collector<'a> {
         self.scan(event::MESSAGE, field, Source::at(value, 0));
     }
 
-    /// Whether anything can be in a value, seen before its escapes are undone.
+    /// What can be in a value, seen before its escapes are undone.
+    #[inline]
+    fn look(&mut self, value: &Written<'_>, bits: Bits, class: Class) -> Option<Look> {
+        let keywords = self.keywords.is_some_and(|keywords| keywords.may_be_in(value));
+        let indicators = self.worth_a_look(value, bits, class);
+        let noted = self.extractor.noted && value.raw().len() >= noted::SHORTEST;
+        (keywords || indicators || noted).then_some(Look { keywords, indicators, noted })
+    }
+
+    /// Finds what a value holds.
+    fn read(&mut self, look: Look, path: &str, field: Field, source: Source<'_>) {
+        if let Some(keywords) = self.keywords.filter(|_| look.keywords) {
+            let (out, max) = (&mut *self.out, self.extractor.max);
+            keywords.find(source.text(), |keyword, range| {
+                out.add(NotedKind::Keyword.into(), keyword, path, field.role, source.span(range), max);
+            });
+        }
+        if look.noted {
+            let (mut sink, _) = self.sink(path, field);
+            noted::scan(source.text(), field.class, &mut sink, |range| source.span(range));
+        }
+        if look.indicators {
+            self.scan(path, field, source);
+        }
+    }
+
+    /// Whether an indicator can be in a value.
     fn worth_a_look(&mut self, value: &Written<'_>, bits: Bits, class: Class) -> bool {
         let raw = value.raw();
         if class == Class::Nothing || raw.len() < 2 {
@@ -76,7 +107,13 @@ impl<'a> Collector<'a> {
     }
 
     fn scan(&mut self, path: &str, field: Field, source: Source<'_>) {
-        let mut sink = Sink {
+        let (mut sink, refanged) = self.sink(path, field);
+        Value::new(source, field.class).scan(&mut sink, refanged);
+    }
+
+    /// Where matches of this field go, and memory for what is defanged in it.
+    fn sink<'s>(&'s mut self, path: &'s str, field: Field) -> (Sink<'s>, &'s mut Layer) {
+        let sink = Sink {
             extractor: self.extractor,
             out: self.out,
             path,
@@ -85,12 +122,27 @@ impl<'a> Collector<'a> {
             link: &mut self.scratch.link,
             suffixes: &mut self.scratch.suffixes,
         };
-        Value::new(source, field.class).scan(&mut sink, &mut self.scratch.refanged);
+        (sink, &mut self.scratch.refanged)
     }
 }
 
+/// What is looked for in a value.
+#[derive(Clone, Copy, Debug)]
+struct Look {
+    keywords: bool,
+    indicators: bool,
+    noted: bool,
+}
+
 /// Whether a value of a field with this last segment is worth being looked at, whatever else the path says.
-fn wants(extractor: &Extractor, key: &str, length: usize, bits: Bits) -> bool {
+#[inline]
+fn wants(collector: &Collector<'_>, key: &str, raw: &str, bits: Bits) -> bool {
+    wants_indicators(collector.extractor, key, raw.len(), bits)
+        || (collector.extractor.noted && raw.len() >= noted::SHORTEST)
+        || collector.keywords.is_some_and(|keywords| keywords.are_in(raw, bits.any(Bits::BACKSLASH)))
+}
+
+fn wants_indicators(extractor: &Extractor, key: &str, length: usize, bits: Bits) -> bool {
     length >= 2
         && (bits.any(Bits::SIGN | Bits::BACKSLASH)
             || length >= SHORTEST
@@ -101,8 +153,8 @@ fn wants(extractor: &Extractor, key: &str, length: usize, bits: Bits) -> bool {
 
 impl Visitor for Collector<'_> {
     #[inline]
-    fn wants(&self, key: &str, length: usize, bits: Bits) -> bool {
-        wants(self.extractor, key, length, bits)
+    fn wants(&self, key: &str, raw: &str, bits: Bits) -> bool {
+        wants(self, key, raw, bits)
     }
 
     #[inline]
@@ -163,15 +215,13 @@ impl Inner<'_, '_> {
 }
 
 impl Visitor for Inner<'_, '_> {
-    fn wants(&self, key: &str, length: usize, bits: Bits) -> bool {
-        wants(self.collector.extractor, key, length, bits)
+    fn wants(&self, key: &str, raw: &str, bits: Bits) -> bool {
+        wants(self.collector, key, raw, bits)
     }
 
     fn value(&mut self, path: &str, value: Written<'_>, bits: Bits) {
         let inner = Field::of(path);
-        if !self.collector.worth_a_look(&value, bits, inner.class) {
-            return;
-        }
+        let Some(look) = self.collector.look(&value, bits, inner.class) else { return };
         value.read(|source| {
             if may_hold_event(source.text()) {
                 let mut deeper =
@@ -180,7 +230,7 @@ impl Visitor for Inner<'_, '_> {
                     return;
                 }
             }
-            self.collector.scan(self.path, Field { role: self.field.role, class: inner.class }, source);
+            self.collector.read(look, self.path, Field { role: self.field.role, class: inner.class }, source);
         });
     }
 

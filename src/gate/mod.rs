@@ -13,7 +13,7 @@ use ipnet::IpNet;
 
 use crate::{
     extract::name::{Suffix, is_under, suffix},
-    model::{IndicatorKind, IndicatorRef, Marking},
+    model::{IndicatorKind, IndicatorRef, Kind, Marking},
 };
 
 pub use crate::model::Tlp;
@@ -45,11 +45,13 @@ pub enum Suppression {
     SingleLabel,
     /// No configured provider is responsible for the kind.
     NoProvider,
+    /// Of a kind that is noted and never looked up.
+    NotedOnly,
 }
 
 impl Suppression {
     /// Every reason, in the order of their declaration.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::PrivateAddress,
         Self::Loopback,
         Self::LinkLocal,
@@ -61,6 +63,7 @@ impl Suppression {
         Self::InternalName,
         Self::SingleLabel,
         Self::NoProvider,
+        Self::NotedOnly,
     ];
 
     /// The `reason` of annotations and metrics.
@@ -77,6 +80,7 @@ impl Suppression {
             Self::InternalName => "internal_name",
             Self::SingleLabel => "single_label",
             Self::NoProvider => "no_provider",
+            Self::NotedOnly => "noted_only",
         }
     }
 }
@@ -99,6 +103,14 @@ impl Gate {
             domains: config.own_domains.iter().map(clean).filter(|domain| !domain.is_empty()).collect(),
             url_query: config.url_query,
             default_tlp: config.default_tlp,
+        }
+    }
+
+    /// Why what was found must not be looked up, as [`Gate::suppression`] says it of indicators.
+    pub fn reason(&self, kind: Kind, value: &str) -> Option<Suppression> {
+        match kind {
+            Kind::Indicator(kind) => self.suppression(IndicatorRef { kind, value }),
+            Kind::Noted(_) => Some(Suppression::NotedOnly),
         }
     }
 

@@ -6,6 +6,7 @@
 mod assessment;
 mod clock;
 mod indicator;
+mod kind;
 mod record;
 mod severity;
 mod source;
@@ -14,6 +15,7 @@ mod tlp;
 pub use assessment::{Assessment, Disposition, Queue, Status};
 pub use clock::{Clock, ManualClock, SharedClock, SystemClock};
 pub use indicator::{Indicator, IndicatorKind, IndicatorRef, Role};
+pub use kind::{Kind, NotedKind};
 pub use record::{Header, Origin, Record};
 pub use severity::Severity;
 pub use source::{Answer, Evidence, Fact, FailReason, ProviderId, Reason, Source, Verdict, VerdictKind};

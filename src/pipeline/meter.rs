@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::{
     cache::Entry,
     gate::Suppression,
-    model::{Answer, Disposition, IndicatorKind, Role, Status},
+    model::{Answer, Disposition, Kind, Role, Status},
     telemetry::{CacheResult, Metrics, ShardCounts, Stage},
 };
 
@@ -27,7 +27,7 @@ impl Meter {
         Self { metrics, shard, counts: ShardCounts::default(), next: Duration::ZERO, nth: 0 }
     }
 
-    pub(super) fn extracted(&mut self, kind: IndicatorKind, role: Role) {
+    pub(super) fn extracted(&mut self, kind: Kind, role: Role) {
         self.counts.extracted(kind, role);
     }
 

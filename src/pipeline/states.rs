@@ -94,9 +94,12 @@ impl Lookup {
         now: Duration,
         meter: &mut Meter,
     ) -> Known {
-        let indicator = sighted.indicator();
+        let Some(indicator) = sighted.indicator() else {
+            meter.suppressed(Suppression::NotedOnly);
+            return Known::Suppressed(Suppression::NotedOnly);
+        };
         let reason = self.gate.suppression(indicator).or_else(|| {
-            let asked = self.responsible.get(sighted.kind.index()).copied().unwrap_or(false);
+            let asked = self.responsible.get(indicator.kind.index()).copied().unwrap_or(false);
             (!asked).then_some(Suppression::NoProvider)
         });
         if let Some(reason) = reason {

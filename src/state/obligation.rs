@@ -8,7 +8,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    model::{IndicatorKind, Role, Tlp},
+    model::{Kind, Role, Tlp},
     state::frame::{self, Unreadable},
 };
 
@@ -49,7 +49,7 @@ impl EventName {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sighted {
     /// What it is.
-    pub kind: IndicatorKind,
+    pub kind: Kind,
     /// Canonical value.
     pub value: String,
     /// The most telling role.
@@ -129,7 +129,7 @@ pub fn encode(key: &[u8], owed: &Obligation) -> Vec<u8> {
 pub fn decode(key: &[u8], value: &[u8]) -> Result<Obligation, Unreadable> {
     let wire: Wire = serde_json::from_slice(frame::decode(VERSION, key, value)?).map_err(|_| Unreadable::Corrupt)?;
     let indicators = wire.ind.into_iter().map(|(kind, value, role, fields)| {
-        let kind = IndicatorKind::parse(&kind).ok_or(Unreadable::Version)?;
+        let kind = Kind::parse(&kind).ok_or(Unreadable::Version)?;
         let role = Role::ALL.into_iter().find(|known| known.as_str() == role).ok_or(Unreadable::Version)?;
         Ok(Sighted { kind, value, role, fields })
     });

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     gate::Suppression,
-    model::{Disposition, IndicatorKind, ProviderId, Reason, Role, Status},
+    model::{Disposition, Kind, ProviderId, Reason, Role, Status},
     telemetry::LocalHistogram,
 };
 
@@ -63,12 +63,12 @@ impl Stage {
     }
 }
 
-pub(super) const KINDS: usize = IndicatorKind::ALL.len();
+pub(super) const KINDS: usize = Kind::COUNT;
 pub(super) const ROLES: usize = Role::Freetext as usize + 1;
 pub(super) const STATUSES: usize = Status::Error as usize + 1;
 /// Dispositions, and none.
 pub(super) const DISPOSITIONS: usize = Disposition::Malicious as usize + 2;
-pub(super) const SUPPRESSIONS: usize = Suppression::NoProvider as usize + 1;
+pub(super) const SUPPRESSIONS: usize = Suppression::NotedOnly as usize + 1;
 
 /// The counters of one shard since the last merge.
 #[derive(Clone, Debug, Default)]
@@ -94,7 +94,7 @@ fn add(place: Option<&mut u64>) {
 
 impl ShardCounts {
     /// An indicator was found.
-    pub fn extracted(&mut self, kind: IndicatorKind, role: Role) {
+    pub fn extracted(&mut self, kind: Kind, role: Role) {
         add(self.extracted.get_mut(kind.index()).and_then(|roles| roles.get_mut(role as usize)));
     }
 

@@ -19,7 +19,7 @@ use prometheus_client::{
 
 use crate::{
     gate::Suppression,
-    model::{Disposition, IndicatorKind, ProviderId, Role, Status},
+    model::{Disposition, Kind, ProviderId, Role, Status},
     telemetry::{
         BulkHistogram, RequestOutcome, ShardCounts, StateLog,
         counts::{CacheResult, Stage},
@@ -295,7 +295,7 @@ impl Metrics {
     pub fn merge(&self, counts: &mut ShardCounts) {
         let f = &self.shared.families;
         let mut summary = self.shared.summary.lock();
-        for kind in IndicatorKind::ALL {
+        for kind in Kind::all() {
             for role in Role::ALL {
                 let count = counts.extracted.get(kind.index()).and_then(|roles| roles.get(role as usize));
                 if let Some(count) = count.copied().filter(|count| *count > 0) {
@@ -440,7 +440,7 @@ mod tests {
         metrics.held(0, [1, 10, 2, 20]);
         metrics.held(1, [1, 10, 2, 20]);
         let mut counts = ShardCounts::default();
-        counts.extracted(IndicatorKind::Domain, Role::Query);
+        counts.extracted(crate::model::IndicatorKind::Domain.into(), Role::Query);
         counts.suppressed(Suppression::OwnDomain);
         counts.cache(CacheResult::Coalesced);
         counts.produced(Status::Partial, Some(Disposition::Malicious), 0.02, Some(29.0));

@@ -11,14 +11,16 @@ use std::{
     sync::Arc,
 };
 
+use anyhow::anyhow;
 use clap::ValueEnum;
 
 use self::{chunks::Chunks, refang::Refang, write::Writer};
 use crate::{
     cli::{Outcome, input},
+    config,
     extract::{Config, Defang, Extractor},
     gate::{self, Gate},
-    model::IndicatorKind,
+    model::Kind,
 };
 
 /// Arguments of `extract`.
@@ -38,7 +40,10 @@ pub(super) struct Args {
     hosts: bool,
     /// Kinds to look for, separated by commas; all where it is not given.
     #[arg(long, value_name = "KIND,…", value_delimiter = ',', value_parser = kind)]
-    kinds: Vec<IndicatorKind>,
+    kinds: Vec<Kind>,
+    /// A file with strings to note wherever they stand as whole words, one a line; may be given several times.
+    #[arg(long, value_name = "FILE", conflicts_with = "refang")]
+    keywords: Vec<PathBuf>,
     /// Which defanged forms are undone.
     #[arg(long, value_name = "FORMS", value_parser = ["off", "standard", "aggressive"], default_value = "standard")]
     defang: String,
@@ -55,9 +60,9 @@ pub(super) enum Format {
     Csv,
 }
 
-fn kind(name: &str) -> Result<IndicatorKind, String> {
-    IndicatorKind::parse(name).ok_or_else(|| {
-        let known: Vec<&str> = IndicatorKind::ALL.iter().map(|kind| kind.as_str()).collect();
+fn kind(name: &str) -> Result<Kind, String> {
+    Kind::parse(name).ok_or_else(|| {
+        let known: Vec<&str> = Kind::all().map(Kind::as_str).collect();
         format!("one of {}", known.join(", "))
     })
 }
@@ -71,6 +76,10 @@ pub(super) fn run(args: &Args) -> Outcome {
     let mut config = Config { url_hosts: args.hosts, max_per_event: 100_000, defang, ..Config::default() };
     if !args.kinds.is_empty() {
         config.kinds.clone_from(&args.kinds);
+    }
+    if !args.keywords.is_empty() {
+        let files = args.keywords.iter().map(PathBuf::as_path);
+        config.keywords = Arc::new(config::read_keywords(files).map_err(|why| anyhow!("{why}"))?);
     }
     let extractor = Extractor::new(&config);
     let places = input::places(&args.files)?;

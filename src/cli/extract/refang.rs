@@ -47,13 +47,13 @@ impl Refang {
 
     fn is_defanged(&self, found: &Match<'_>, line: &[u8]) -> bool {
         let raw = line.get(found.span.clone()).and_then(|raw| std::str::from_utf8(raw).ok()).unwrap_or_default();
-        if raw.eq_ignore_ascii_case(found.value) {
+        if raw.eq_ignore_ascii_case(found.value) || found.kind.indicator().is_none() {
             return false;
         }
         // Escapes of JSON are no defanging.
         let unescaped = serde_json::from_str::<String>(&format!("\"{raw}\"")).ok();
         let read = self.plain.identify(unescaped.as_deref().unwrap_or(raw));
-        read.is_none_or(|read| read.kind != found.kind || *read.value != *found.value)
+        read.is_none_or(|read| found.kind != read.kind || *read.value != *found.value)
     }
 }
 

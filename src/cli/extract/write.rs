@@ -8,7 +8,6 @@ use super::{Format, chunks::Chunk, workers::Work};
 use crate::{
     extract::{Extraction, Extractor, Match},
     gate::{Gate, Suppression},
-    model::IndicatorRef,
 };
 
 /// What is the same for all workers.
@@ -100,7 +99,7 @@ impl Writer {
     }
 
     fn found<'a>(&self, found: Match<'a>, line: &'a [u8]) -> Found<'a> {
-        let suppression = self.gate.suppression(IndicatorRef { kind: found.kind, value: found.value });
+        let suppression = self.gate.reason(found.kind, found.value);
         Found {
             r#type: found.kind.as_str(),
             value: found.value,

@@ -13,9 +13,9 @@ use token::Stop;
 
 /// Takes the strings of a document.
 pub(super) trait Strings {
-    /// Whether a string of `length` bytes as written, of these classes, is to be handed on. `key` is the innermost key as
+    /// Whether a string of which this is the inside as written, of these classes, is to be handed on. `key` is the innermost key as
     /// written; empty where there is none, or where it has escapes.
-    fn wants(&self, key: &str, length: usize, bits: Bits) -> bool;
+    fn wants(&self, key: &str, raw: &str, bits: Bits) -> bool;
 
     /// One string value: its path, its inside as written, where that starts in the document, and what bytes it holds.
     fn string(&mut self, path: &str, raw: &str, start: usize, bits: Bits);
@@ -159,9 +159,10 @@ impl<S: Strings> Walk<'_, S> {
                 let start = self.pos;
                 let Stop { end, bits } = token::string(self.bytes, start + 1)?;
                 self.pos = end + 1;
-                if self.muted == 0 && self.strings.wants(self.plain_key(), end - start - 1, bits) {
+                let raw = &self.text[start + 1..end];
+                if self.muted == 0 && self.strings.wants(self.plain_key(), raw, bits) {
                     self.write_path();
-                    self.strings.string(&self.memory.path, &self.text[start + 1..end], start + 1, bits);
+                    self.strings.string(&self.memory.path, raw, start + 1, bits);
                 }
                 self.shape.scalar(slot, start..end + 1, true);
                 Some(Step::After(slot))

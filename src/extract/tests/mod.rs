@@ -3,11 +3,12 @@
 use std::fmt::Write;
 
 use super::*;
-use crate::model::Role;
+use crate::model::{IndicatorKind, Role};
 
 mod cases;
 mod formats;
 mod hard;
+mod keywords;
 mod labelled;
 mod properties;
 
@@ -46,7 +47,7 @@ fn nothing_in_nothing() {
 #[test]
 fn kinds_are_those_asked_for() {
     let text = "198.51.100.7 evil.example.com http://a.example.org/x";
-    let config = Config { kinds: vec![IndicatorKind::Ipv4], ..Config::default() };
+    let config = Config { kinds: vec![IndicatorKind::Ipv4.into()], ..Config::default() };
     assert_eq!(found_with(&config, text), ["ipv4:198.51.100.7"]);
 }
 

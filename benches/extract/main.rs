@@ -1,16 +1,19 @@
 //! Extraction, JSON walk included: an ECS event, a CEF line, syslog, text without indicators, a mixed set, hostile runs.
 //!
 //! Every answer is checked before it is measured. All events are made up. `SIDELIGHT_BENCH_EVENTS=FILE` (one event a line, `.gz` too) puts
-//! events of one's own in the place of the mixed set in `events`, where rivals run beside.
+//! events of one's own in the place of the mixed set in `events`, where rivals run beside, and in `keywords`.
+//!
+//! `formats`, `hostile` and `keywords` print tables. They count the processor time of the thread where the system tells it, the
+//! least of several rounds, so that what else runs on the machine matters little.
 
 #![expect(clippy::expect_used, reason = "a benchmark that cannot be set up fails")]
 
-use std::{
-    fs::File,
-    hint::black_box,
-    io::Read,
-    time::{Duration, Instant},
-};
+mod keywords;
+mod made;
+mod tables;
+mod watch;
+
+use std::{fs::File, hint::black_box, io::Read, time::Duration};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use sidelight::extract::{Config, Extraction, Extractor};
@@ -113,26 +116,9 @@ fn rivals(criterion: &mut Criterion) {
     group.finish();
 }
 
-fn hostile(criterion: &mut Criterion) {
-    let extractor = Extractor::new(&Config::default());
-    let mut out = Extraction::default();
-    let mut group = criterion.benchmark_group("hostile_32k");
-    group.throughput(Throughput::Bytes(32 * 1024));
-    for pattern in ["A", "a.", "a[.]", "1.", ":", "f0", "http://", "a@b.", "::1", "\\", "198.51.100.7 "] {
-        let text = pattern.repeat(32 * 1024 / pattern.len());
-        let start = Instant::now();
-        extractor.extract(text.as_bytes(), &mut out);
-        assert!(start.elapsed() < Duration::from_millis(20), "{pattern}: {:?}", start.elapsed());
-        group.bench_function(pattern, |bencher| {
-            bencher.iter(|| extractor.extract(black_box(text.as_bytes()), &mut out))
-        });
-    }
-    group.finish();
-}
-
 criterion_group! {
     name = benches;
     config = Criterion::default().sample_size(30).warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(1));
-    targets = extract, rivals, hostile
+    targets = extract, rivals, tables::formats, tables::hostile, keywords::lists
 }
 criterion_main!(benches);

@@ -1,0 +1,150 @@
+//! Finding keywords in a value.
+
+use std::{
+    cmp::Ordering,
+    ops::{ControlFlow, Range},
+};
+
+use super::{Entry, Keywords, table::Key, words};
+use crate::event::Written;
+
+impl Keywords {
+    /// Hands on every keyword in `text` with its place, from left to right by first words.
+    pub(in crate::extract) fn find<'a>(&'a self, text: &str, mut found: impl FnMut(&'a str, Range<usize>)) {
+        // Never broken off.
+        let _: ControlFlow<()> = self.each(text, |keyword, range| {
+            found(keyword, range);
+            ControlFlow::Continue(())
+        });
+    }
+
+    /// Whether a value that is as short as this can hold any.
+    #[inline]
+    pub(in crate::extract) fn fit(&self, length: usize) -> bool {
+        length >= self.shortest
+    }
+
+    /// Whether a value may hold one, seen before its escapes are undone; of one without escapes this is certain.
+    #[inline]
+    pub(in crate::extract) fn may_be_in(&self, value: &Written<'_>) -> bool {
+        self.are_in(value.raw(), value.is_escaped())
+    }
+
+    /// As [`Keywords::may_be_in`].
+    #[inline]
+    pub(in crate::extract) fn are_in(&self, raw: &str, escaped: bool) -> bool {
+        if !self.fit(raw.len()) {
+            return false;
+        }
+        if escaped {
+            return self.may_hide_in(raw);
+        }
+        self.each(raw, |_, _| ControlFlow::Break(())).is_break()
+    }
+
+    fn each<'a, B>(
+        &'a self,
+        text: &str,
+        mut found: impl FnMut(&'a str, Range<usize>) -> ControlFlow<B>,
+    ) -> ControlFlow<B> {
+        words::each(text, |word| {
+            let key = Key::of(text.as_bytes(), word.clone());
+            if self.table.may_hold(key)
+                && let Some((keyword, range)) = self.longest(text, word.start, key)
+            {
+                return found(keyword, range);
+            }
+            ControlFlow::Continue(())
+        })
+    }
+
+    /// Whether a string with escapes may hold a first word. What stands behind a backslash is taken for a letter of the word and for one of the escape.
+    fn may_hide_in(&self, raw: &str) -> bool {
+        let bytes = raw.as_bytes();
+        let may_begin = |range: Range<usize>| {
+            let key = Key::of(bytes, range);
+            self.table.may_hold(key) && self.table.entries(key).next().is_some()
+        };
+        let hit = words::each(raw, |word| {
+            let first = bytes.get(word.start).copied().unwrap_or(0);
+            let behind = word.start > 0 && bytes.get(word.start - 1) == Some(&b'\\');
+            let hidden = behind
+                && match first {
+                    b'b' | b'f' | b'n' | b'r' | b't' => word.len() > 1 && may_begin(word.start + 1..word.end),
+                    b'u' => bytes.get(word.start + 1..word.start + 5).is_some_and(is_hex),
+                    _ => false,
+                };
+            if hidden || may_begin(word) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        hit.is_break()
+    }
+
+    /// The longest keyword whose first word starts at `at`.
+    fn longest<'a>(&'a self, text: &str, at: usize, key: Key) -> Option<(&'a str, Range<usize>)> {
+        let rest = text.as_bytes().get(at..)?;
+        let runs = self.table.entries(key).filter_map(|run| self.longest_of(run, text, at, rest));
+        runs.max_by_key(|(_, range)| range.end - at)
+    }
+
+    /// The longest of a sorted run. Whatever begins `rest` is the last entry that is not behind it, or a beginning of that.
+    fn longest_of<'a>(
+        &'a self,
+        run: Range<usize>,
+        text: &str,
+        at: usize,
+        rest: &[u8],
+    ) -> Option<(&'a str, Range<usize>)> {
+        let first = run.start;
+        let entries = self.entries.get(run)?;
+        let above = entries.partition_point(|&entry| order(self.tail(entry), rest) != Ordering::Greater);
+        let mut index = first + above.checked_sub(1)?;
+        let common = common(self.tail(*self.entries.get(index)?), rest);
+        loop {
+            let entry = *self.entries.get(index)?;
+            if self.tail(entry).len() <= common
+                && let Some(range) = self.bounded(entry, text, at)
+            {
+                return Some((self.keyword(entry), range));
+            }
+            let shorter = entry.shorter as usize;
+            if shorter >= index || shorter < first {
+                return None;
+            }
+            index = shorter;
+        }
+    }
+
+    /// Where an entry stands whose tail begins at `at`, if what is around it is no part of a word.
+    fn bounded(&self, entry: Entry, text: &str, at: usize) -> Option<Range<usize>> {
+        let lead = usize::from(entry.lead);
+        let start = at.checked_sub(lead)?;
+        let end = at + usize::from(entry.length) - lead;
+        let before = self.keyword(entry).get(..lead)?;
+        if !text.get(start..at)?.eq_ignore_ascii_case(before) {
+            return None;
+        }
+        let last = text.get(start..end)?.chars().next_back()?;
+        let next = text.get(end..)?.chars().next();
+        let cut = words::is_word(last) && next.is_some_and(words::is_word);
+        (!cut).then_some(start..end)
+    }
+}
+
+/// How a keyword compares with a text that goes on behind it: equal when the text begins with it.
+fn order(tail: &[u8], rest: &[u8]) -> Ordering {
+    let common = common(tail, rest);
+    match (tail.get(common), rest.get(common)) {
+        (Some(ours), Some(theirs)) => ours.to_ascii_lowercase().cmp(&theirs.to_ascii_lowercase()),
+        (Some(_), None) => Ordering::Greater,
+        (None, _) => Ordering::Equal,
+    }
+}
+
+/// How many bytes are the same, case apart.
+fn common(left: &[u8], right: &[u8]) -> usize {
+    left.iter().zip(right).take_while(|(left, right)| left.eq_ignore_ascii_case(right)).count()
+}
+
+fn is_hex(bytes: &[u8]) -> bool {
+    bytes.iter().all(u8::is_ascii_hexdigit)
+}

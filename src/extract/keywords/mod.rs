@@ -1,0 +1,82 @@
+//! A list of the user's own: strings that are noted wherever a value holds them as whole words.
+//!
+//! Rules: case of ASCII letters counts for nothing. A keyword stands between word boundaries: what is next to a letter, a digit or an
+//! underscore of it, of any script, is none of these. At each word the longest keyword counts. A value is read with its escapes undone
+//! and its defanged forms as they are.
+//!
+//! Every keyword hangs on its first word. The words of a value are found sixteen bytes at a time and looked for, by their first eight
+//! bytes and their length, in a set of bits that is small enough for the nearest cache; only what is in there is compared. So
+//! what a list costs depends on how often its first words occur, and hardly on its length. An automaton reads each byte of each value at the
+//! speed of its memory, which grows with the list: `benches/extract.rs` (`keywords`) has both.
+
+mod find;
+mod list;
+mod table;
+mod words;
+
+pub use list::{KeywordError, MOST, Mistake, Reader};
+
+use std::fmt;
+
+use table::Table;
+
+/// A list of keywords, compiled.
+#[derive(Clone, Default)]
+pub struct Keywords {
+    /// All keywords as they are written, one after another.
+    text: String,
+    /// Sorted by what follows from the first word on, case apart.
+    entries: Vec<Entry>,
+    table: Table,
+    /// Length of the shortest.
+    shortest: usize,
+}
+
+/// One keyword.
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    /// Where its text starts.
+    start: u32,
+    length: u16,
+    /// Bytes before its first word.
+    lead: u16,
+    /// The entry before it whose text from the first word on is the longest beginning of this one's; itself for none.
+    shorter: u32,
+}
+
+impl Keywords {
+    /// Number of distinct keywords.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Bytes that this value keeps alive.
+    pub fn weight(&self) -> usize {
+        self.text.capacity() + self.entries.capacity() * size_of::<Entry>() + self.table.weight()
+    }
+
+    fn keyword(&self, entry: Entry) -> &str {
+        let start = entry.start as usize;
+        self.text.get(start..start + usize::from(entry.length)).unwrap_or_default()
+    }
+
+    /// Its bytes from the first word on.
+    fn tail(&self, entry: Entry) -> &[u8] {
+        self.keyword(entry).as_bytes().get(usize::from(entry.lead)..).unwrap_or_default()
+    }
+}
+
+/// The entries themselves are the user's business.
+impl fmt::Debug for Keywords {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Keywords").field("len", &self.len()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,47 @@
+//! Addresses of coins whose checksum is a hash.
+
+use super::{keccak::keccak256, sha256::sha256};
+
+/// Bytes of a Bitcoin address with version and checksum.
+const LENGTH: usize = 25;
+
+/// Whether it is a Bitcoin address in Base58Check: version 0 or 5, and the first bytes of the double hash at the end.
+pub(super) fn is_base58(text: &[u8]) -> bool {
+    const DIGITS: &[u8; 58] = b"123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
+    if !(26..=35).contains(&text.len()) || !matches!(text[0], b'1' | b'3') {
+        return false;
+    }
+    let mut bytes = [0_u8; LENGTH];
+    for digit in text {
+        let Some(value) = DIGITS.iter().position(|known| known == digit) else { return false };
+        let mut carry = value as u32;
+        for byte in bytes.iter_mut().rev() {
+            carry += u32::from(*byte) * 58;
+            *byte = carry as u8;
+            carry >>= 8;
+        }
+        if carry != 0 {
+            return false;
+        }
+    }
+    // A leading zero is written as a leading 1, and neither more nor fewer.
+    let ones = text.iter().take_while(|digit| **digit == b'1').count();
+    let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
+    let (body, check) = bytes.split_at(LENGTH - 4);
+    ones == zeros && matches!(body[0], 0 | 5) && sha256(&sha256(body)).starts_with(check)
+}
+
+/// Whether it is an Ethereum address with the capitals of EIP-55.
+pub(super) fn is_eth(text: &[u8]) -> bool {
+    let Some(digits) = text.strip_prefix(b"0x").filter(|digits| digits.len() == 40) else { return false };
+    let mixed = digits.iter().any(u8::is_ascii_lowercase) && digits.iter().any(u8::is_ascii_uppercase);
+    if !mixed || !digits.iter().all(u8::is_ascii_hexdigit) {
+        return false;
+    }
+    let hash = keccak256(&digits.to_ascii_lowercase());
+    let nibbles = hash.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    digits
+        .iter()
+        .zip(nibbles)
+        .all(|(digit, nibble)| !digit.is_ascii_alphabetic() || digit.is_ascii_uppercase() == (nibble > 7))
+}
