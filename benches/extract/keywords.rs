@@ -14,7 +14,7 @@ use crate::{
     watch::{least, reading, speed},
 };
 
-/// Names of tools and files, codes of cases, user agents; one in ten begins with a word that events are full of.
+/// Names of tools and files, codes of cases, user agents; one in ten with words that events are full of.
 fn list(length: usize) -> Vec<String> {
     let mut dice = Dice(3);
     let name = |dice: &mut Dice| -> String {

@@ -70,11 +70,11 @@ pub(crate) fn prose(dice: &mut Dice, words: u64) -> String {
 fn indicator(dice: &mut Dice, nth: u64) -> String {
     let number = dice.below(1 << 30);
     match nth % 5 {
-        0 => format!("203.0.113.{}", 1 + number % 254),
+        0 => format!("203.0.{nth}.{}", 1 + number % 254),
         1 => format!("host-{number}.evil-example.net"),
         2 => format!("https://cdn-{number}.evil-example.net/gate/load.php"),
         3 => format!("user-{number}@mail.evil-example.net"),
-        _ => format!("{:032x}", u128::from(number + 1) * 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835),
+        _ => format!("{:032x}", u128::from(number + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)),
     }
 }
 

@@ -3,8 +3,7 @@
 //! Every answer is checked before it is measured. All events are made up. `SIDELIGHT_BENCH_EVENTS=FILE` (one event a line, `.gz` too) puts
 //! events of one's own in the place of the mixed set in `events`, where rivals run beside, and in `keywords`.
 //!
-//! `formats`, `hostile` and `keywords` print tables. They count the processor time of the thread where the system tells it, the
-//! least of several rounds, so that what else runs on the machine matters little.
+//! `formats`, `hostile` and `keywords` print tables: the least time of many short rounds, so that what else runs on the machine matters little.
 
 #![expect(clippy::expect_used, reason = "a benchmark that cannot be set up fails")]
 

@@ -80,6 +80,6 @@ pub(crate) fn hostile(_: &mut Criterion) {
         let late = if few > Duration::from_millis(1) { "  more than 1 ms" } else { "" };
         println!("{name:<14} {:>10.1} {:>10.0} {ratio:>8.1}{late}", micros(few), micros(many));
         // Quadratic would be 1,024.
-        assert!(ratio < 128.0, "{name} is not linear");
+        assert!(ratio < 256.0, "{name} is not linear");
     }
 }

@@ -7,30 +7,20 @@ use std::{
 
 use sidelight::extract::{Extraction, Extractor};
 
-/// Time on a processor that this thread has had, where the system tells; else the time that has passed.
-fn now(start: Instant) -> Duration {
-    let told = std::fs::read_to_string("/proc/thread-self/schedstat").ok();
-    let spent = told.as_deref().and_then(|text| text.split(' ').next()?.parse().ok());
-    spent.map_or_else(|| start.elapsed(), Duration::from_nanos)
-}
-
-/// The least time of several rounds, each of which works for some milliseconds.
+/// The least time of several short rounds: most of them fit between two turns of whatever else runs on the machine.
 pub(crate) fn least(mut work: impl FnMut()) -> Duration {
-    const ROUNDS: u32 = 25;
-    const ROUND: Duration = Duration::from_millis(4);
-    let clock = Instant::now();
-    let begun = now(clock);
-    work();
-    let once = now(clock).saturating_sub(begun).max(Duration::from_nanos(100));
-    let times = u32::try_from(ROUND.as_nanos() / once.as_nanos()).unwrap_or(1).max(1);
-    let round = || {
-        let begun = now(clock);
+    const ROUNDS: usize = 30;
+    const ROUND: Duration = Duration::from_millis(1);
+    let mut timed = |times: u32| {
+        let begun = Instant::now();
         for _ in 0..times {
             work();
         }
-        now(clock).saturating_sub(begun) / times
+        begun.elapsed() / times
     };
-    std::iter::repeat_with(round).take(ROUNDS as usize).min().unwrap_or_default()
+    let once = timed(1).min(timed(1)).max(Duration::from_nanos(100));
+    let times = u32::try_from(ROUND.as_nanos() / once.as_nanos()).unwrap_or(1).max(1);
+    std::iter::repeat_with(|| timed(times)).take(ROUNDS).min().unwrap_or_default()
 }
 
 /// The least time in which all of these are read.

@@ -8,8 +8,8 @@ use crate::{
     event::{Format, Outline, Threat},
     gate::Suppression,
     model::{
-        Answer, Assessment, Evidence, Fact, FailReason, Indicator, IndicatorKind, ProviderId, Reason, Role, Source,
-        Status, Verdict, VerdictKind,
+        Answer, Assessment, Evidence, Fact, FailReason, Indicator, IndicatorKind, Kind, ProviderId, Reason, Role,
+        Source, Status, Verdict, VerdictKind,
     },
     score,
 };
@@ -26,8 +26,8 @@ struct Piece {
 }
 
 impl<'a> Sight<'a> for &'a Piece {
-    fn kind(&self) -> IndicatorKind {
-        self.kind
+    fn kind(&self) -> Kind {
+        self.kind.into()
     }
 
     fn value(&self) -> &'a str {

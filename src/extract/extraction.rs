@@ -11,6 +11,10 @@ use crate::{
 
 /// Fields that are kept for one indicator; an indicator in more fields than this has the first ones.
 const MAX_FIELDS: u32 = 32;
+/// Bytes of a field's path that are kept: nested without end, paths would grow with the square of the payload.
+const MAX_PATH: usize = 1024;
+/// Bytes of canonical values and paths that are kept of one event; what does not fit is left out.
+const MAX_TEXT: usize = 8 << 20;
 const NONE: u32 = u32::MAX;
 
 /// What was found in one payload: distinct indicators in the order of their first match, each with its fields.
@@ -93,7 +97,7 @@ pub struct Match<'a> {
     pub value: &'a str,
     /// The bytes of the payload in which it is written, escapes and defanging included.
     pub span: Range<usize>,
-    /// Field path.
+    /// Field path; of one longer than 1,024 bytes its beginning.
     pub field: &'a str,
 }
 
@@ -204,7 +208,8 @@ impl Extraction {
     pub(super) fn add(&mut self, kind: Kind, value: &str, path: &str, role: Role, span: Range<usize>, max: usize) {
         let Ok(start) = u32::try_from(span.start) else { return };
         let Ok(end) = u32::try_from(span.end) else { return };
-        let Some(index) = self.entry(kind, value, role, max) else {
+        let path = path.get(..path.floor_char_boundary(MAX_PATH)).unwrap_or_default();
+        let Some(index) = self.entry(kind, value, role, max).filter(|_| self.text.len() < MAX_TEXT) else {
             self.truncated = true;
             return;
         };

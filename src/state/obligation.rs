@@ -165,7 +165,7 @@ mod tests {
             tlp: Tlp::Amber,
             truncated: true,
             indicators: vec![Sighted {
-                kind: IndicatorKind::Domain,
+                kind: Kind::Indicator(crate::model::IndicatorKind::Domain),
                 value: "login.example".to_owned(),
                 role: Role::Query,
                 fields: vec!["dns.question.name".to_owned(), "message".to_owned()],

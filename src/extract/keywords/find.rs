@@ -9,7 +9,7 @@ use super::{Entry, Keywords, table::Key, words};
 use crate::event::Written;
 
 impl Keywords {
-    /// Hands on every keyword in `text` with its place, from left to right by first words.
+    /// Hands on every keyword in `text` with its place, from left to right by the words they hang on.
     pub(in crate::extract) fn find<'a>(&'a self, text: &str, mut found: impl FnMut(&'a str, Range<usize>)) {
         // Never broken off.
         let _: ControlFlow<()> = self.each(text, |keyword, range| {
@@ -49,16 +49,16 @@ impl Keywords {
     ) -> ControlFlow<B> {
         words::each(text, |word| {
             let key = Key::of(text.as_bytes(), word.clone());
-            if self.table.may_hold(key)
-                && let Some((keyword, range)) = self.longest(text, word.start, key)
-            {
-                return found(keyword, range);
+            if self.table.may_hold(key) {
+                for run in self.table.entries(key) {
+                    self.each_of(run, text, word.start, &mut found)?;
+                }
             }
             ControlFlow::Continue(())
         })
     }
 
-    /// Whether a string with escapes may hold a first word. What stands behind a backslash is taken for a letter of the word and for one of the escape.
+    /// Whether a string with escapes may hold a word that a keyword hangs on. What stands behind a backslash is taken for a letter of the word and for one of the escape.
     fn may_hide_in(&self, raw: &str) -> bool {
         let bytes = raw.as_bytes();
         let may_begin = |range: Range<usize>| {
@@ -79,39 +79,37 @@ impl Keywords {
         hit.is_break()
     }
 
-    /// The longest keyword whose first word starts at `at`.
-    fn longest<'a>(&'a self, text: &str, at: usize, key: Key) -> Option<(&'a str, Range<usize>)> {
-        let rest = text.as_bytes().get(at..)?;
-        let runs = self.table.entries(key).filter_map(|run| self.longest_of(run, text, at, rest));
-        runs.max_by_key(|(_, range)| range.end - at)
-    }
-
-    /// The longest of a sorted run. Whatever begins `rest` is the last entry that is not behind it, or a beginning of that.
-    fn longest_of<'a>(
+    /// Those of a sorted run that stand in the text with their anchors at `at`, the longest first. Whatever the rest of the text begins with is the
+    /// last entry that is not behind it, or a beginning of that.
+    #[inline(never)]
+    fn each_of<'a, B>(
         &'a self,
         run: Range<usize>,
         text: &str,
         at: usize,
-        rest: &[u8],
-    ) -> Option<(&'a str, Range<usize>)> {
+        found: &mut impl FnMut(&'a str, Range<usize>) -> ControlFlow<B>,
+    ) -> ControlFlow<B> {
         let first = run.start;
-        let entries = self.entries.get(run)?;
+        let rest = text.as_bytes().get(at..).unwrap_or_default();
+        let entries = self.entries.get(run).unwrap_or_default();
         let above = entries.partition_point(|&entry| order(self.tail(entry), rest) != Ordering::Greater);
-        let mut index = first + above.checked_sub(1)?;
-        let common = common(self.tail(*self.entries.get(index)?), rest);
-        loop {
-            let entry = *self.entries.get(index)?;
-            if self.tail(entry).len() <= common
+        let Some(mut index) = (first + above).checked_sub(1).filter(|index| *index >= first) else {
+            return ControlFlow::Continue(());
+        };
+        let same = self.entries.get(index).map_or(0, |&entry| common(self.tail(entry), rest));
+        while let Some(&entry) = self.entries.get(index) {
+            if self.tail(entry).len() <= same
                 && let Some(range) = self.bounded(entry, text, at)
             {
-                return Some((self.keyword(entry), range));
+                found(self.keyword(entry), range)?;
             }
             let shorter = entry.shorter as usize;
             if shorter >= index || shorter < first {
-                return None;
+                break;
             }
             index = shorter;
         }
+        ControlFlow::Continue(())
     }
 
     /// Where an entry stands whose tail begins at `at`, if what is around it is no part of a word.
@@ -123,10 +121,12 @@ impl Keywords {
         if !text.get(start..at)?.eq_ignore_ascii_case(before) {
             return None;
         }
-        let last = text.get(start..end)?.chars().next_back()?;
-        let next = text.get(end..)?.chars().next();
-        let cut = words::is_word(last) && next.is_some_and(words::is_word);
-        (!cut).then_some(start..end)
+        let found = text.get(start..end)?;
+        let is_word = |letter: Option<char>| letter.is_some_and(words::is_word);
+        let cut = |outside: Option<char>, inside: Option<char>| is_word(outside) && is_word(inside);
+        let whole = !cut(text.get(..start)?.chars().next_back(), found.chars().next())
+            && !cut(text.get(end..)?.chars().next(), found.chars().next_back());
+        whole.then_some(start..end)
     }
 }
 

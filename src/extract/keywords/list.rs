@@ -1,6 +1,9 @@
 //! Reading lists of keywords, and compiling them.
 
-use std::collections::HashSet;
+use std::{
+    collections::{HashMap, HashSet},
+    ops::Range,
+};
 
 use super::{Entry, Keywords, table::Table, words};
 
@@ -98,8 +101,15 @@ impl Reader {
 
     /// The compiled list.
     pub fn finish(self) -> Keywords {
-        let mut list: Vec<(usize, Box<str>)> = self.keywords.into_iter().map(|text| (lead(&text), text)).collect();
-        // By what follows from the first word on, and of the same the one with the longest lead last: it is tried first.
+        let mut counts: HashMap<String, u32> = HashMap::new();
+        for text in &self.keywords {
+            for word in words_of(text) {
+                *counts.entry(text[word].to_ascii_lowercase()).or_default() += 1;
+            }
+        }
+        let anchored = |text: Box<str>| (anchor(&text, &counts), text);
+        let mut list: Vec<(usize, Box<str>)> = self.keywords.into_iter().map(anchored).collect();
+        drop(counts);
         list.sort_by_cached_key(|(lead, text)| (text[*lead..].to_ascii_lowercase(), *lead));
         let mut keywords = Keywords { shortest: usize::MAX, ..Keywords::default() };
         // Entries of which each is a beginning of the next.
@@ -129,7 +139,83 @@ impl Reader {
     }
 }
 
-/// Where the first word begins.
-fn lead(text: &str) -> usize {
-    text.find(words::is_word).unwrap_or(0)
+/// Words that events are full of.
+const COMMON: &[&str] = &[
+    "access",
+    "account",
+    "admin",
+    "administrator",
+    "application",
+    "client",
+    "code",
+    "command",
+    "compatible",
+    "connection",
+    "control",
+    "data",
+    "event",
+    "failed",
+    "file",
+    "files",
+    "from",
+    "host",
+    "http",
+    "https",
+    "local",
+    "log",
+    "login",
+    "logon",
+    "microsoft",
+    "mozilla",
+    "name",
+    "network",
+    "object",
+    "policy",
+    "process",
+    "program",
+    "query",
+    "registry",
+    "remote",
+    "request",
+    "rule",
+    "security",
+    "server",
+    "service",
+    "session",
+    "software",
+    "system",
+    "system32",
+    "task",
+    "that",
+    "this",
+    "tool",
+    "type",
+    "update",
+    "user",
+    "users",
+    "value",
+    "version",
+    "windows",
+    "with",
+];
+
+/// Where the word begins that a keyword hangs on: no common or short one if there is another, of these the one that fewest other keywords have, of
+/// these the longest.
+fn anchor(text: &str, counts: &HashMap<String, u32>) -> usize {
+    let worth = |word: &Range<usize>| {
+        let folded = text[word.clone()].to_ascii_lowercase();
+        let common = word.len() < 4 || COMMON.contains(&folded.as_str());
+        (common, counts.get(&folded).copied().unwrap_or(0), std::cmp::Reverse(word.len().min(8)))
+    };
+    words_of(text).min_by_key(worth).map_or(0, |word| word.start)
+}
+
+fn words_of(text: &str) -> impl Iterator<Item = Range<usize>> {
+    let mut next = 0;
+    std::iter::from_fn(move || {
+        let start = next + text.get(next..)?.find(words::is_word)?;
+        let rest = text.get(start..)?;
+        next = start + rest.find(|letter| !words::is_word(letter)).unwrap_or(rest.len());
+        Some(start..next)
+    })
 }

@@ -1,13 +1,13 @@
 //! A list of the user's own: strings that are noted wherever a value holds them as whole words.
 //!
 //! Rules: case of ASCII letters counts for nothing. A keyword stands between word boundaries: what is next to a letter, a digit or an
-//! underscore of it, of any script, is none of these. At each word the longest keyword counts. A value is read with its escapes undone
-//! and its defanged forms as they are.
+//! underscore of it, of any script, is none of these. Every keyword that stands in a value is found, also inside a longer one. A value is read
+//! with its escapes undone and its defanged forms as they are.
 //!
-//! Every keyword hangs on its first word. The words of a value are found sixteen bytes at a time and looked for, by their first eight
+//! Every keyword hangs on one of its words, the one that events and other keywords are least likely to have. The words of a value are found sixteen bytes at a time and looked for, by their first eight
 //! bytes and their length, in a set of bits that is small enough for the nearest cache; only what is in there is compared. So
-//! what a list costs depends on how often its first words occur, and hardly on its length. An automaton reads each byte of each value at the
-//! speed of its memory, which grows with the list: `benches/extract.rs` (`keywords`) has both.
+//! what a list costs depends on how often those words occur, and hardly on its length. An automaton reads each byte of each value at the
+//! speed of its memory, which grows with the list: `benches/extract` (`keywords`) has both.
 
 mod find;
 mod list;
@@ -25,7 +25,7 @@ use table::Table;
 pub struct Keywords {
     /// All keywords as they are written, one after another.
     text: String,
-    /// Sorted by what follows from the first word on, case apart.
+    /// Sorted by what follows from the word on that they hang on, case apart.
     entries: Vec<Entry>,
     table: Table,
     /// Length of the shortest.
@@ -38,9 +38,9 @@ struct Entry {
     /// Where its text starts.
     start: u32,
     length: u16,
-    /// Bytes before its first word.
+    /// Bytes before the word that it hangs on.
     lead: u16,
-    /// The entry before it whose text from the first word on is the longest beginning of this one's; itself for none.
+    /// The entry before it whose text from that word on is the longest beginning of this one's; itself for none.
     shorter: u32,
 }
 
@@ -65,7 +65,7 @@ impl Keywords {
         self.text.get(start..start + usize::from(entry.length)).unwrap_or_default()
     }
 
-    /// Its bytes from the first word on.
+    /// Its bytes from the word on that it hangs on.
     fn tail(&self, entry: Entry) -> &[u8] {
         self.keyword(entry).as_bytes().get(usize::from(entry.lead)..).unwrap_or_default()
     }

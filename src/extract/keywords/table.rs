@@ -1,4 +1,4 @@
-//! The first words of keywords, and which entries begin with them.
+//! The words that keywords hang on, and which entries do.
 
 use std::ops::Range;
 
@@ -37,10 +37,10 @@ impl Key {
 /// Words that are longer than any keyword are alike.
 const LONGEST: usize = 1 << 10;
 
-/// First words with their entries.
+/// Words with their entries.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Table {
-    /// Two bits of one of these for every first word.
+    /// Two bits of one of these for every word.
     bits: Vec<u64>,
     /// Indexes into `groups` plus one, by hash.
     slots: Vec<u32>,
@@ -48,7 +48,7 @@ pub(super) struct Table {
 }
 
 impl Table {
-    /// `tails` are the sorted entries from their first words on.
+    /// `tails` are the sorted entries from the words on that they hang on.
     pub(super) fn new<'a>(tails: impl ExactSizeIterator<Item = &'a str>) -> Self {
         let mut keys: Vec<(Key, Range<u32>)> = Vec::new();
         for (index, tail) in (0_u32..).zip(tails) {
@@ -56,7 +56,7 @@ impl Table {
             let key = Key::of(tail.as_bytes(), 0..first);
             keys.push((key, index..index + 1));
         }
-        // Sorted entries with one first word stand together, but words with one key need not: `longwords1`, `longwords2`.
+        // Sorted entries with one word stand together, but words with one key need not: `longwords1`, `longwords2`.
         keys.sort_by_key(|(key, range)| (key.head, key.length, range.start));
         let mut table = Self::default();
         for (key, range) in keys {
@@ -73,7 +73,7 @@ impl Table {
         if self.groups.is_empty() {
             return;
         }
-        // Some 32 bits a word: one word in a few hundred that is no first word passes.
+        // Some 32 bits a word: one in a few hundred of other words passes.
         self.bits = vec![0; (self.groups.len() / 2 + 1).next_power_of_two().max(8)];
         self.slots = vec![0; (self.groups.len() * 2).next_power_of_two()];
         let mask = self.slots.len() - 1;
@@ -94,7 +94,7 @@ impl Table {
         ((hash >> 32) as usize & (self.bits.len() - 1), 1 << (hash & 63) | 1 << (hash >> 6 & 63))
     }
 
-    /// Whether it may be a first word.
+    /// Whether a keyword may hang on it.
     #[inline(always)]
     pub(super) fn may_hold(&self, key: Key) -> bool {
         if self.bits.is_empty() {
@@ -104,7 +104,7 @@ impl Table {
         self.bits[place] & marks == marks
     }
 
-    /// The entries that begin with a word of this key, in runs that are sorted each.
+    /// The entries that hang on a word of this key, in runs that are sorted each.
     pub(super) fn entries(&self, key: Key) -> impl Iterator<Item = Range<usize>> {
         let mask = self.slots.len().saturating_sub(1);
         let mut slot = (key.hash() >> 32) as usize & mask;
