@@ -29,7 +29,7 @@ fn list(length: usize) -> Vec<String> {
             5 | 6 => format!("CASE-{}-{nth:06}", 2010 + nth % 16),
             7 => format!("Mozilla/5.0 (compatible; {}/{}.{})", name(&mut dice), nth % 9, nth),
             8 => format!("{}_{nth}", name(&mut dice)),
-            _ => format!("{} {} {nth}", dice.of(WORDS), prose(&mut dice, 1)),
+            _ => format!("{} {} {}", dice.of(WORDS), name(&mut dice), prose(&mut dice, 1)),
         })
         .collect()
 }

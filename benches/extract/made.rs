@@ -103,7 +103,7 @@ impl Format {
     pub(crate) fn event(self, dice: &mut Dice, indicators: u64) -> String {
         let found: Vec<String> = (0..indicators).map(|nth| indicator(dice, nth)).collect();
         let said = |dice: &mut Dice| {
-            let parts: Vec<String> = found.iter().map(|value| format!("{} {value}", prose(dice, 3))).collect();
+            let parts: Vec<String> = found.iter().map(|value| format!("{} of {value}", prose(dice, 3))).collect();
             format!("{} {}", prose(dice, 12), parts.join(", "))
         };
         let number = dice.below(100_000);

@@ -108,7 +108,9 @@ impl Extractor {
         SCRATCH.with_borrow_mut(|(walk, scratch, held)| {
             out.clear();
             let mut outline = std::mem::take(out.outline_mut());
-            let mut collector = Collector::new(self, held.of(&self.keywords), out, scratch);
+            // Most events hold none of their words, keys and all, and then no value is asked.
+            let keywords = held.of(&self.keywords).filter(|keywords| keywords.may_hide_in(payload));
+            let mut collector = Collector::new(self, keywords, out, scratch);
             event::walk(payload, walk, &mut outline, &mut collector);
             *out.outline_mut() = outline;
             if !out.is_empty() {

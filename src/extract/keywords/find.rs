@@ -37,7 +37,7 @@ impl Keywords {
             return false;
         }
         if escaped {
-            return self.may_hide_in(raw);
+            return self.may_hide_in(raw.as_bytes());
         }
         self.each(raw, |_, _| ControlFlow::Break(())).is_break()
     }
@@ -48,6 +48,9 @@ impl Keywords {
         mut found: impl FnMut(&'a str, Range<usize>) -> ControlFlow<B>,
     ) -> ControlFlow<B> {
         words::each(text, |word| {
+            if !self.table.may_fit(word.len()) {
+                return ControlFlow::Continue(());
+            }
             let key = Key::of(text.as_bytes(), word.clone());
             if self.table.may_hold(key) {
                 for run in self.table.entries(key) {
@@ -58,22 +61,27 @@ impl Keywords {
         })
     }
 
-    /// Whether a string with escapes may hold a word that a keyword hangs on. What stands behind a backslash is taken for a letter of the word and for one of the escape.
-    fn may_hide_in(&self, raw: &str) -> bool {
-        let bytes = raw.as_bytes();
+    /// Whether text in which anything may be escaped may hold a word that a keyword hangs on. What stands behind a backslash is taken for a letter of the
+    /// word and for one of the escape; numbers of characters may be any.
+    pub(in crate::extract) fn may_hide_in(&self, bytes: &[u8]) -> bool {
+        let Ok(raw) = std::str::from_utf8(bytes) else { return false };
         let may_begin = |range: Range<usize>| {
+            if !self.table.may_fit(range.len()) {
+                return false;
+            }
             let key = Key::of(bytes, range);
             self.table.may_hold(key) && self.table.entries(key).next().is_some()
         };
         let hit = words::each(raw, |word| {
             let first = bytes.get(word.start).copied().unwrap_or(0);
-            let behind = word.start > 0 && bytes.get(word.start - 1) == Some(&b'\\');
-            let hidden = behind
-                && match first {
-                    b'b' | b'f' | b'n' | b'r' | b't' => word.len() > 1 && may_begin(word.start + 1..word.end),
-                    b'u' => bytes.get(word.start + 1..word.start + 5).is_some_and(is_hex),
-                    _ => false,
-                };
+            let before = word.start.checked_sub(1).and_then(|before| bytes.get(before));
+            let hidden = before == Some(&b'#')
+                || before == Some(&b'\\')
+                    && match first {
+                        b'b' | b'f' | b'n' | b'r' | b't' => word.len() > 1 && may_begin(word.start + 1..word.end),
+                        b'u' => bytes.get(word.start + 1..word.start + 5).is_some_and(is_hex),
+                        _ => false,
+                    };
             if hidden || may_begin(word) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
         hit.is_break()

@@ -17,13 +17,22 @@ impl Key {
     pub(super) fn of(bytes: &[u8], range: Range<usize>) -> Self {
         const CASE: u64 = 0x2020_2020_2020_2020;
         let length = range.len();
-        let rest = bytes.get(range.start..).unwrap_or_default();
-        let head = match rest.first_chunk::<8>() {
+        let head = match bytes.get(range.start..range.start + 8).and_then(<[u8]>::first_chunk) {
             Some(full) => u64::from_le_bytes(*full),
-            None => rest.iter().rev().fold(0, |head, &byte| head << 8 | u64::from(byte)),
+            None => Self::near_the_end(bytes, range.start),
         };
         let head = if length < 8 { head & ((1 << (8 * length)) - 1) } else { head };
         Self { head: head | CASE, length: length.min(LONGEST) as u32 }
+    }
+
+    /// The last bytes of a text, fewer than eight.
+    #[inline(always)]
+    fn near_the_end(bytes: &[u8], start: usize) -> u64 {
+        let left = bytes.len().saturating_sub(start).min(7) as u32;
+        match bytes.last_chunk::<8>() {
+            Some(last) if left > 0 => u64::from_le_bytes(*last) >> (8 * (8 - left)),
+            _ => bytes.get(start..).unwrap_or_default().iter().rev().fold(0, |head, &byte| head << 8 | u64::from(byte)),
+        }
     }
 
     #[inline(always)]
@@ -40,6 +49,8 @@ const LONGEST: usize = 1 << 10;
 /// Words with their entries.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Table {
+    /// A bit for the length of every word; the last is for all from 63 bytes on.
+    lengths: u64,
     /// Two bits of one of these for every word.
     bits: Vec<u64>,
     /// Indexes into `groups` plus one, by hash.
@@ -80,6 +91,7 @@ impl Table {
         for (index, (key, _)) in (1_u32..).zip(&self.groups) {
             let hash = key.hash();
             let (place, marks) = self.place(hash);
+            self.lengths |= 1 << key.length.min(63);
             self.bits[place] |= marks;
             let mut slot = (hash >> 32) as usize & mask;
             while self.slots[slot] != 0 {
@@ -92,6 +104,12 @@ impl Table {
     #[inline(always)]
     fn place(&self, hash: u64) -> (usize, u64) {
         ((hash >> 32) as usize & (self.bits.len() - 1), 1 << (hash & 63) | 1 << (hash >> 6 & 63))
+    }
+
+    /// Whether any of the words has that length.
+    #[inline(always)]
+    pub(super) fn may_fit(&self, length: usize) -> bool {
+        self.lengths >> length.min(63) & 1 == 1
     }
 
     /// Whether a keyword may hang on it.
