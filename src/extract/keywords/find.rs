@@ -47,42 +47,49 @@ impl Keywords {
         text: &str,
         mut found: impl FnMut(&'a str, Range<usize>) -> ControlFlow<B>,
     ) -> ControlFlow<B> {
-        words::each(text, |word| {
-            if !self.table.may_fit(word.len()) {
-                return ControlFlow::Continue(());
-            }
-            let key = Key::of(text.as_bytes(), word.clone());
-            if self.table.may_hold(key) {
-                for run in self.table.entries(key) {
-                    self.each_of(run, text, word.start, &mut found)?;
-                }
+        words::each(text, self.may(), |word| {
+            for run in self.table.entries(self.key(text.as_bytes(), word.clone())) {
+                self.each_of(run, text, word.start, &mut found)?;
             }
             ControlFlow::Continue(())
         })
+    }
+
+    /// Whether a keyword may hang on a word.
+    #[inline(always)]
+    fn may(&self) -> impl Fn(u64, usize) -> bool {
+        |head, length| self.table.may_hold(Key::of(head, length))
+    }
+
+    fn key(&self, bytes: &[u8], word: Range<usize>) -> Key {
+        let word = bytes.get(word).unwrap_or_default();
+        Key::of(words::head(word), word.len())
     }
 
     /// Whether text in which anything may be escaped may hold a word that a keyword hangs on. What stands behind a backslash is taken for a letter of the
     /// word and for one of the escape; numbers of characters may be any.
     pub(in crate::extract) fn may_hide_in(&self, bytes: &[u8]) -> bool {
         let Ok(raw) = std::str::from_utf8(bytes) else { return false };
-        let may_begin = |range: Range<usize>| {
-            if !self.table.may_fit(range.len()) {
-                return false;
+        let may_hang = |range: Range<usize>| self.table.entries(self.key(bytes, range)).next().is_some();
+        // Words that begin with an escape are looked at one by one; they are those behind a backslash or a `#`.
+        let escapes = memchr::memchr2_iter(b'\\', b'#', bytes);
+        for start in escapes.map(|sign| sign + 1) {
+            let rest = bytes.get(start..).unwrap_or_default();
+            let hidden = match rest.first() {
+                Some(b'b' | b'f' | b'n' | b'r' | b't') => {
+                    let length = words::length(raw, start + 1);
+                    length > 0 && may_hang(start + 1..start + 1 + length)
+                }
+                Some(b'u') => rest.get(1..5).is_some_and(is_hex),
+                Some(b'0'..=b'9' | b'x') => bytes[..start].ends_with(b"&#"),
+                Some(_) | None => false,
+            };
+            if hidden {
+                return true;
             }
-            let key = Key::of(bytes, range);
-            self.table.may_hold(key) && self.table.entries(key).next().is_some()
-        };
-        let hit = words::each(raw, |word| {
-            let first = bytes.get(word.start).copied().unwrap_or(0);
-            let before = word.start.checked_sub(1).and_then(|before| bytes.get(before));
-            let hidden = before == Some(&b'#')
-                || before == Some(&b'\\')
-                    && match first {
-                        b'b' | b'f' | b'n' | b'r' | b't' => word.len() > 1 && may_begin(word.start + 1..word.end),
-                        b'u' => bytes.get(word.start + 1..word.start + 5).is_some_and(is_hex),
-                        _ => false,
-                    };
-            if hidden || may_begin(word) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        }
+        let hit = words::each(raw, self.may(), |word| {
+            if may_hang(word) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
         hit.is_break()
     }

@@ -12,27 +12,11 @@ pub(super) struct Key {
 }
 
 impl Key {
-    /// The key of the word at `range`.
+    /// The key of a word by its [head](words::head) and its length.
     #[inline(always)]
-    pub(super) fn of(bytes: &[u8], range: Range<usize>) -> Self {
+    pub(super) fn of(head: u64, length: usize) -> Self {
         const CASE: u64 = 0x2020_2020_2020_2020;
-        let length = range.len();
-        let head = match bytes.get(range.start..range.start + 8).and_then(<[u8]>::first_chunk) {
-            Some(full) => u64::from_le_bytes(*full),
-            None => Self::near_the_end(bytes, range.start),
-        };
-        let head = if length < 8 { head & ((1 << (8 * length)) - 1) } else { head };
         Self { head: head | CASE, length: length.min(LONGEST) as u32 }
-    }
-
-    /// The last bytes of a text, fewer than eight.
-    #[inline(always)]
-    fn near_the_end(bytes: &[u8], start: usize) -> u64 {
-        let left = bytes.len().saturating_sub(start).min(7) as u32;
-        match bytes.last_chunk::<8>() {
-            Some(last) if left > 0 => u64::from_le_bytes(*last) >> (8 * (8 - left)),
-            _ => bytes.get(start..).unwrap_or_default().iter().rev().fold(0, |head, &byte| head << 8 | u64::from(byte)),
-        }
     }
 
     #[inline(always)]
@@ -49,8 +33,6 @@ const LONGEST: usize = 1 << 10;
 /// Words with their entries.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Table {
-    /// A bit for the length of every word; the last is for all from 63 bytes on.
-    lengths: u64,
     /// Two bits of one of these for every word.
     bits: Vec<u64>,
     /// Indexes into `groups` plus one, by hash.
@@ -64,7 +46,7 @@ impl Table {
         let mut keys: Vec<(Key, Range<u32>)> = Vec::new();
         for (index, tail) in (0_u32..).zip(tails) {
             let first = tail.find(|letter| !words::is_word(letter)).unwrap_or(tail.len());
-            let key = Key::of(tail.as_bytes(), 0..first);
+            let key = Key::of(words::head(&tail.as_bytes()[..first]), first);
             keys.push((key, index..index + 1));
         }
         // Sorted entries with one word stand together, but words with one key need not: `longwords1`, `longwords2`.
@@ -84,14 +66,13 @@ impl Table {
         if self.groups.is_empty() {
             return;
         }
-        // Some 32 bits a word: one in a few hundred of other words passes.
-        self.bits = vec![0; (self.groups.len() / 2 + 1).next_power_of_two().max(8)];
+        // Some 16 to 32 bits a word: of other words one in a hundred passes.
+        self.bits = vec![0; (self.groups.len() / 4 + 1).next_power_of_two().max(8)];
         self.slots = vec![0; (self.groups.len() * 2).next_power_of_two()];
         let mask = self.slots.len() - 1;
         for (index, (key, _)) in (1_u32..).zip(&self.groups) {
             let hash = key.hash();
             let (place, marks) = self.place(hash);
-            self.lengths |= 1 << key.length.min(63);
             self.bits[place] |= marks;
             let mut slot = (hash >> 32) as usize & mask;
             while self.slots[slot] != 0 {
@@ -103,23 +84,14 @@ impl Table {
 
     #[inline(always)]
     fn place(&self, hash: u64) -> (usize, u64) {
-        ((hash >> 32) as usize & (self.bits.len() - 1), 1 << (hash & 63) | 1 << (hash >> 6 & 63))
-    }
-
-    /// Whether any of the words has that length.
-    #[inline(always)]
-    pub(super) fn may_fit(&self, length: usize) -> bool {
-        self.lengths >> length.min(63) & 1 == 1
+        ((hash >> 32) as usize & self.bits.len().wrapping_sub(1), 1 << (hash & 63) | 1 << (hash >> 6 & 63))
     }
 
     /// Whether a keyword may hang on it.
     #[inline(always)]
     pub(super) fn may_hold(&self, key: Key) -> bool {
-        if self.bits.is_empty() {
-            return false;
-        }
         let (place, marks) = self.place(key.hash());
-        self.bits[place] & marks == marks
+        self.bits.get(place).is_some_and(|bits| bits & marks == marks)
     }
 
     /// The entries that hang on a word of this key, in runs that are sorted each.

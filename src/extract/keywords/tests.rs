@@ -1,3 +1,5 @@
+//! Tests of lists of keywords.
+
 use super::*;
 
 fn compiled(keywords: &[&str]) -> Keywords {

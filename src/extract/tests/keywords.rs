@@ -33,7 +33,10 @@ fn keywords_are_found_in_every_value_and_in_no_key() {
         (r#"{"message":"a\nevil\tend"}"#, &["keyword message evil evil"]),
         (r#"{"message":"a\u0020evil"}"#, &["keyword message evil evil"]),
         (r#"{"message":"\u0065vil"}"#, &[r"keyword message evil \u0065vil"]),
-        ("<Event><EventData><Data Name=\"a\">x &#101;vil</Data></EventData></Event>", &["keyword a evil &#101;vil"]),
+        (
+            "<Event><EventData><Data Name=\"a\">x &#101;vil</Data></EventData></Event>",
+            &["keyword EventData.a evil &#101;vil"],
+        ),
         (r#"{"process":{"executable":"C:\\Tools\\nc.exe"}}"#, &[r"keyword process.executable C:\tools C:\\Tools"]),
         (r#"{"event":{"original":"{\"a\":\"x evil\"}"}}"#, &["keyword event.original evil evil"]),
         ("<13>Nov 23 09:12:00 gw01 sh[1]: nc -lvp 4444", &["keyword message nc -lvp nc -lvp"]),
