@@ -44,9 +44,10 @@ fn bench(criterion: &mut Criterion) {
     {
         let known: Vec<_> = extraction
             .iter()
-            .map(|sighted| {
-                let assessment = assessment(sighted.kind, share);
-                let fragment = Fragment::new(&sighted.indicator().to_owned(), &assessment);
+            .filter_map(|sighted| sighted.indicator())
+            .map(|indicator| {
+                let assessment = assessment(indicator.kind, share);
+                let fragment = Fragment::new(&indicator.to_owned(), &assessment);
                 (assessment, fragment)
             })
             .collect();

@@ -56,9 +56,9 @@ fn pipeline(c: &mut Criterion) {
     let mut extraction = Extraction::default();
     for event in &events {
         engine.extractor.extract(event, &mut extraction);
-        for sighted in extraction.iter() {
+        for indicator in extraction.iter().filter_map(|sighted| sighted.indicator()) {
             let mut buffer = String::new();
-            let subject = engine.gate.subject(sighted.indicator(), &mut buffer).to_owned();
+            let subject = engine.gate.subject(indicator, &mut buffer).to_owned();
             know(&subject, &config, &engine);
         }
     }

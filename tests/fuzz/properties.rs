@@ -2,7 +2,7 @@
 
 use sidelight::{
     extract::{Config, Defang, Extraction, Extractor},
-    model::IndicatorKind,
+    model::Kind,
 };
 
 use crate::{Maker, dice::Dice};
@@ -32,7 +32,7 @@ impl<'a> Checker<'a> {
     }
 
     /// What is in a payload, in the order of its values.
-    fn of(&mut self, payload: &str) -> Vec<(IndicatorKind, String)> {
+    fn of(&mut self, payload: &str) -> Vec<(Kind, String)> {
         self.standard.extract(payload.as_bytes(), &mut self.found);
         let mut all: Vec<_> = self.found.iter().map(|one| (one.kind, one.value.to_owned())).collect();
         all.sort();

@@ -2,6 +2,7 @@
 
 use std::{
     cmp::Ordering,
+    convert::Infallible,
     ops::{ControlFlow, Range},
 };
 
@@ -11,8 +12,7 @@ use crate::event::Written;
 impl Keywords {
     /// Hands on every keyword in `text` with its place, from left to right by the words they hang on.
     pub(in crate::extract) fn find<'a>(&'a self, text: &str, mut found: impl FnMut(&'a str, Range<usize>)) {
-        // Never broken off.
-        let _: ControlFlow<()> = self.each(text, |keyword, range| {
+        let ControlFlow::Continue(()) = self.each::<Infallible>(text, |keyword, range| {
             found(keyword, range);
             ControlFlow::Continue(())
         });
