@@ -341,7 +341,6 @@ fn judge(error: &ClientError) -> Verdict {
 /// its producer from then on, which looks just like another process of the same name: where no such time has passed, that one shall go on and this
 /// one end. That there is no transaction to end is said where they have not heard of it yet, or had ended it before the answer was lost: nobody has
 /// taken the name over then.
-#[expect(clippy::wildcard_enum_match_arm, reason = "any other failure may be that of a producer whose time was over")]
 fn is_over(code: Option<Code>, timed_out: bool) -> bool {
     match code {
         Some(Code::InvalidTransactionalState) => true,
