@@ -58,6 +58,7 @@ pub(super) enum Unfinished {
 /// The transactional producer's control.
 pub(super) struct Transactions {
     id: String,
+    group: String,
     producer: Producer,
     shared: Arc<Shared>,
     settings: ClientConfig,
@@ -102,6 +103,7 @@ impl Transactions {
         let probing = properties::probing_producer(config);
         Ok(Self {
             id,
+            group: config.group_id.clone(),
             producer,
             shared,
             settings,
@@ -248,6 +250,11 @@ impl Transactions {
             match judge(&error) {
                 Verdict::Again if give_up() => return Err(Unfinished::TimeOver),
                 Verdict::Again => {}
+                // It would be undone again and again.
+                Verdict::Undo if error.rdkafka_error_code() == Some(Code::GroupAuthorizationFailed) => {
+                    let what = format!("commit offsets of group '{}'", self.group);
+                    return Err(Unfinished::Fatal(KafkaError::Forbidden { what, reason: text(&error) }));
+                }
                 Verdict::Undo => return Err(Unfinished::Undo(text(&error))),
                 // Whether it is the end is seen when the transaction is undone.
                 Verdict::Fatal => return Err(Unfinished::Undo(text(&error))),

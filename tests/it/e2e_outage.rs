@@ -37,7 +37,7 @@ impl Lane {
         let mut stage = Stage::without_input(&stem, &broker.bootstrap, SimulatorConfig::default());
         Admin::new(&broker.bootstrap).create_topic(&stage.input(), i32::try_from(PARTITIONS).unwrap(), &[]);
         stage.set("delivery.guarantee", &format!("{guarantee:?}"));
-        stage.set("kafka.properties", "{ \"transaction.timeout.ms\" = \"3000\" }");
+        stage.set("kafka.properties", "{ \"transaction.timeout.ms\" = \"6000\" }");
         let daemon = stage.start();
         let feeder = Feeder::idempotent(&broker.bootstrap, &stage.input());
         Self { stage, daemon, feeder }

@@ -62,7 +62,7 @@ impl Writer {
             Format::Csv => writeln!(out, "{file}line,type,value,raw,start,end,field,suppressed"),
             Format::Table => {
                 let place = if self.many { "FILE:LINE" } else { "LINE" };
-                writeln!(out, "{place:>9}  {:<7}  {:<32}  VALUE", "TYPE", "FIELD")
+                writeln!(out, "{place:>9}  {:<15}  {:<32}  VALUE", "TYPE", "FIELD")
             }
         }
     }
@@ -92,7 +92,7 @@ impl Writer {
                     let place = file.map_or_else(|| number.to_string(), |file| format!("{}:{number}", shown(file)));
                     let note = found.suppressed.map(|why| format!("  ({why})")).unwrap_or_default();
                     let (field, value) = (shown(found.field), shown(found.value));
-                    writeln!(out, "{place:>9}  {:<7}  {field:<32}  {value}{note}", found.r#type).ok();
+                    writeln!(out, "{place:>9}  {:<15}  {field:<32}  {value}{note}", found.r#type).ok();
                 }
             }
         }
