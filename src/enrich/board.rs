@@ -360,8 +360,7 @@ impl Board {
     pub(super) fn start(&mut self, provider: usize, indicators: Vec<Indicator>) -> Result<Call, Idle> {
         let Some(desk) = self.desks.get_mut(provider) else { return Err(Idle::UntilWoken) };
         desk.in_flight += 1;
-        desk.key.calls += 1;
-        desk.key.spend_ceiling(1);
+        desk.key.called();
         let call = Call { key: desk.key.number, client: Arc::clone(&desk.key.client), indicators };
         for indicator in &call.indicators {
             let Some(flight) = self.flights.get_mut(indicator) else { continue };

@@ -47,10 +47,11 @@ impl Key {
         reached.map(|ceiling| ceiling.until).max()
     }
 
-    /// A call starts that costs this many units.
-    pub(super) fn spend_ceiling(&mut self, units: u64) {
+    /// A call starts.
+    pub(super) fn called(&mut self) {
+        self.calls += 1;
         for ceiling in &mut self.ceilings {
-            ceiling.left = ceiling.left.saturating_sub(units);
+            ceiling.left = ceiling.left.saturating_sub(1);
         }
     }
 }

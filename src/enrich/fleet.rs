@@ -24,7 +24,6 @@ use crate::{
     },
     model::Indicator,
     provider::Effect,
-    state::{Follower, Following, Log, LogError, LogRecord},
 };
 
 /// A request without an answer for this long means that the ledger is out of reach.
@@ -339,7 +338,7 @@ impl Board {
     }
 
     /// Makes sure that the ledger has the terms of every account.
-    fn write_terms(&mut self, now: Reading) {
+    pub(super) fn write_terms(&mut self, now: Reading) {
         let Some(member) = &mut self.member else { return };
         let first = member.terms_at.is_none();
         let is_complete = member.state == FleetState::Known;
@@ -523,29 +522,6 @@ fn idle(desk: &Desk, now: Duration) -> Idle {
     until.map_or(Idle::UntilWoken, Idle::Until)
 }
 
-/// Hands the log's records to the board.
-struct LedgerFollower {
-    shared: Arc<Shared>,
-}
-
-impl Follower for LedgerFollower {
-    fn record(&mut self, record: LogRecord<'_>) {
-        let bytes = record.value.unwrap_or_default();
-        self.shared.step(|board, monotonic, wall_ms| {
-            board.heard(record.offset, record.at_ms, bytes, Reading { monotonic, wall_ms });
-        });
-    }
-
-    fn caught_up(&mut self) {
-        self.shared.step(|board, monotonic, wall_ms| board.caught_up(Reading { monotonic, wall_ms }));
-    }
-
-    fn idle(&mut self) {
-        // Only as long as something is missing.
-        self.shared.step(|board, monotonic, wall_ms| board.write_terms(Reading { monotonic, wall_ms }));
-    }
-}
-
 impl Shared {
     /// One step of the board, and what follows from it.
     pub(super) fn step<T>(&self, step: impl FnOnce(&mut Board, Duration, i64) -> T) -> T {
@@ -577,16 +553,6 @@ impl Shared {
 }
 
 impl Enricher {
-    /// Joins the fleet whose ledger this is: reads it on a thread of its own until the answer is dropped.
-    ///
-    /// # Errors
-    /// [`LogError`] when it cannot be read.
-    pub fn join_fleet(&self, log: Arc<dyn Log>) -> Result<Following, LogError> {
-        let follower = LedgerFollower { shared: Arc::clone(&self.shared) };
-        self.shared.ledger.set(Arc::clone(&log)).ok();
-        log.follow(&[0], Box::new(follower))
-    }
-
     /// What is known of the fleet's ledger; `None` without a fleet.
     pub fn fleet_state(&self) -> Option<FleetState> {
         self.shared.board.lock().member.as_ref().map(Member::state)

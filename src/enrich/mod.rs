@@ -30,6 +30,7 @@ mod fleet;
 #[cfg(test)]
 mod fleet_tests;
 mod flight;
+mod follow;
 mod heard;
 mod keys;
 #[cfg(test)]
