@@ -16,7 +16,7 @@ use crate::support::{
     e2e::{Daemon, Stage, beside_others},
     e2e_events::{address, connection},
     e2e_json::added_to,
-    e2e_wire::{Feeder, Tap},
+    e2e_wire::{Feeder, Over, Tap},
     kafka::{Admin, PATIENCE, Wire, eventually, real_broker},
 };
 
@@ -48,15 +48,6 @@ fn stage(stem: &str) -> Stage {
 fn replica(stage: &mut Stage, name: &str) -> Daemon {
     stage.set("kafka.instance_id", &format!("{name:?}"));
     stage.start()
-}
-
-/// Stops the feeder when the scope of the test ends, also by a failed assertion: the scope waits for its threads.
-struct Over<'a>(&'a AtomicBool);
-
-impl Drop for Over<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
 }
 
 /// Sends events until it is told to stop, about 2,000 a second; how many.

@@ -13,7 +13,7 @@ use crate::support::{
     broker::Broker,
     e2e::{Daemon, Stage, beside_others},
     e2e_events::{address, connection},
-    e2e_wire::{Feeder, Tap},
+    e2e_wire::{Feeder, Over, Tap},
     kafka::{Admin, Wire, eventually},
 };
 
@@ -54,23 +54,6 @@ fn flow(outputs: &[Tap; 2]) {
     }
 }
 
-/// Ends the feeders when it goes.
-struct Ends<'a>(&'a AtomicBool);
-
-impl Drop for Ends<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
-fn times(tap: &Tap) -> BTreeMap<usize, usize> {
-    let mut times = BTreeMap::new();
-    for record in tap.seen() {
-        *times.entry(record.number()).or_default() += 1;
-    }
-    times
-}
-
 /// Where each number stands: partitions and offsets.
 fn places(tap: &Tap) -> BTreeMap<usize, Vec<(i32, i64)>> {
     let mut places: BTreeMap<usize, Vec<(i32, i64)>> = BTreeMap::new();
@@ -89,7 +72,7 @@ fn killed_brokers_that_come_back_cost_nothing() {
     let done = AtomicBool::new(false);
     let sent = thread::scope(|scope| {
         // Also when this fails: else the feeders would never end.
-        let _ends = Ends(&done);
+        let _ends = Over(&done);
         let feeding = lanes.each_ref().map(|lane| {
             scope.spawn(|| {
                 let mut n = 0;
@@ -116,7 +99,7 @@ fn killed_brokers_that_come_back_cost_nothing() {
         lane.feeder.flush();
         // The producer that feeds the input meets the same outages: what it wrote twice are two events.
         let input = Tap::at(&broker.bootstrap, &lane.stage.input());
-        eventually("all have come and left", || times(&input).len() == sent && times(output).len() == sent);
+        eventually("all have come and left", || input.times().len() == sent && output.times().len() == sent);
         thread::sleep(Duration::from_millis(300));
         let (came, left) = (places(&input), places(output));
         let twice = came.values().filter(|places| places.len() > 1).count();

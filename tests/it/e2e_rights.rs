@@ -1,7 +1,6 @@
 //! Rights that are taken away while the daemon runs: it ends and says which one it lacks, and nothing is lost or, exactly once, repeated.
 
 use std::{
-    collections::BTreeMap,
     process::Command,
     sync::atomic::{AtomicBool, Ordering},
     thread,
@@ -14,7 +13,7 @@ use crate::support::{
     broker::Broker,
     e2e::{Stage, beside_others},
     e2e_events::{address, connection},
-    e2e_wire::{Feeder, Tap},
+    e2e_wire::{Feeder, Over, Tap},
     kafka::{Admin, PATIENCE, Wire, eventually},
 };
 
@@ -38,23 +37,6 @@ fn rights(broker: &Broker, change: [&str; 2], rights: &[&str]) {
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-}
-
-/// Ends the feeder when it goes.
-struct Ends<'a>(&'a AtomicBool);
-
-impl Drop for Ends<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
-fn times(tap: &Tap) -> BTreeMap<usize, usize> {
-    let mut times = BTreeMap::new();
-    for record in tap.seen() {
-        *times.entry(record.number()).or_default() += 1;
-    }
-    times
 }
 
 #[test]
@@ -89,7 +71,7 @@ fn a_right_that_is_lost_ends_the_daemon_with_its_name_and_costs_nothing() {
         let tap = Tap::at(&broker.bootstrap, &output);
         let done = AtomicBool::new(false);
         let sent = thread::scope(|scope| {
-            let _ends = Ends(&done);
+            let _ends = Over(&done);
             let feeding = scope.spawn(|| {
                 let mut n = 0;
                 while !done.load(Ordering::Relaxed) {
@@ -119,9 +101,9 @@ fn a_right_that_is_lost_ends_the_daemon_with_its_name_and_costs_nothing() {
             feeding.join().unwrap()
         });
         feeder.flush();
-        eventually("all have left", || times(&tap).len() == sent);
+        eventually("all have left", || tap.times().len() == sent);
         thread::sleep(Duration::from_millis(300));
-        let repeated: usize = times(&tap).values().map(|times| times - 1).sum();
+        let repeated: usize = tap.times().values().map(|times| times - 1).sum();
         println!("{guarantee}: {} rights lost, {sent} records, 0 lost, {repeated} repeated", cases.len());
         assert!(guarantee == "at_least_once" || repeated == 0, "{repeated} repeated");
         let ended = daemon.terminate();

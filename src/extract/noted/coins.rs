@@ -1,6 +1,7 @@
 //! Addresses of coins whose checksum is a hash.
 
-use super::{keccak::keccak256, sha256::sha256};
+use sha2::{Digest as _, Sha256};
+use sha3::Keccak256;
 
 /// Bytes of a Bitcoin address with version and checksum.
 const LENGTH: usize = 25;
@@ -28,7 +29,7 @@ pub(super) fn is_base58(text: &[u8]) -> bool {
     let ones = text.iter().take_while(|digit| **digit == b'1').count();
     let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
     let (body, check) = bytes.split_at(LENGTH - 4);
-    ones == zeros && matches!(body[0], 0 | 5) && sha256(&sha256(body)).starts_with(check)
+    ones == zeros && matches!(body[0], 0 | 5) && Sha256::digest(Sha256::digest(body)).starts_with(check)
 }
 
 /// Whether it is an Ethereum address with the capitals of EIP-55.
@@ -38,7 +39,7 @@ pub(super) fn is_eth(text: &[u8]) -> bool {
     if !mixed || !digits.iter().all(u8::is_ascii_hexdigit) {
         return false;
     }
-    let hash = keccak256(&digits.to_ascii_lowercase());
+    let hash = Keccak256::digest(digits.to_ascii_lowercase());
     let nibbles = hash.iter().flat_map(|byte| [byte >> 4, byte & 15]);
     digits
         .iter()

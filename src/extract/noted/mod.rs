@@ -8,8 +8,6 @@
 
 mod bech32;
 mod coins;
-mod keccak;
-mod sha256;
 
 use std::ops::Range;
 

@@ -1,6 +1,7 @@
 //! Records in and out of the end-to-end tests: a feeder that stamps what it sends, and a tap that notes when a record arrives.
 
 use std::{
+    collections::BTreeMap,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -85,6 +86,15 @@ impl Feeder {
 
     pub(crate) fn flush(&self) {
         self.producer.flush(PATIENCE).unwrap();
+    }
+}
+
+/// Ends a feeder when the scope of a test ends, also by a failed assertion: the scope waits for its threads.
+pub(crate) struct Over<'a>(pub(crate) &'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 
@@ -207,6 +217,15 @@ impl Tap {
     /// What has come.
     pub(crate) fn seen(&self) -> Vec<Seen> {
         self.seen.lock().clone()
+    }
+
+    /// How often each number has come.
+    pub(crate) fn times(&self) -> BTreeMap<usize, usize> {
+        let mut times = BTreeMap::new();
+        for record in self.seen.lock().iter() {
+            *times.entry(record.number()).or_default() += 1;
+        }
+        times
     }
 
     /// Waits until this many have come, and for a moment longer, so that a duplicate shows.
