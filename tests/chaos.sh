@@ -3,7 +3,8 @@
 #
 #   tests/chaos.sh --scenario alo_kill|eos_kill|late_kill|sigterm|zombie|rebalance|brokers|outage|mixed
 #                  [--events N] [--replicas N] [--faults N] [--seed N] [--protocol classic|consumer]
-#                  [--guarantee at_least_once|exactly_once] [--quota CALLS_A_MINUTE] [--away SECONDS] [--binary PATH]
+#                  [--guarantee at_least_once|exactly_once] [--quota CALLS_A_MINUTE] [--away SECONDS]
+#                  [--rate EVENTS_A_SECOND] [--binary PATH]
 #
 # A Kafka is started for the run unless SIDELIGHT_TEST_KAFKA=host:port names one. The seed is printed first and last: the same
 # seed makes the same events and the same faults. Ends with 0 when everything held.
@@ -11,7 +12,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 case " $* " in
-  *' -h '* | *' --help '*) sed -n '2,9s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
+  *' -h '* | *' --help '*) sed -n '2,10s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
   *' --binary '*) binary=() ;;
   *) cargo build --locked --release --bin sidelight; binary=(--binary "$PWD/target/release/sidelight") ;;
 esac

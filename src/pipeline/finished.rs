@@ -39,13 +39,25 @@ impl FinishedAbove {
         let at = self.runs.partition_point(|(_, end)| *end <= offset);
         self.runs.get(at).is_some_and(|(start, _)| *start <= offset)
     }
+
+    /// Start and end (exclusive) of what is finished from this offset on, ascending.
+    pub(super) fn from(&self, offset: i64) -> impl Iterator<Item = (i64, i64)> {
+        let at = self.runs.partition_point(|(_, end)| *end <= offset);
+        self.runs[at..].iter().map(move |(start, end)| ((*start).max(offset), *end))
+    }
 }
 
-/// The text for these places, ascending offsets with whether each is finished; empty where none is.
+/// The text for these places, ascending offsets with whether each is finished, and for the finished runs (start and end, exclusive) that lie `ahead`
+/// of all of them; empty where none is.
 ///
 /// An offset between two places never was a record's: a run of finished places reaches over it.
-pub(super) fn encode(committed: i64, places: impl Iterator<Item = (i64, bool)>) -> Encoded {
-    let runs = runs(places);
+pub(super) fn encode(
+    committed: i64,
+    places: impl Iterator<Item = (i64, bool)>,
+    ahead: impl Iterator<Item = (i64, i64)>,
+) -> Encoded {
+    let mut runs = runs(places);
+    runs.extend(ahead);
     let mut text = String::new();
     let mut end_before = committed;
     let fit = runs.iter().take_while(|run| push(&mut text, &mut end_before, **run)).count();
@@ -161,6 +173,8 @@ fn decode_bitmap(committed: i64, digits: &str) -> Option<Vec<(i64, i64)>> {
 
 #[cfg(test)]
 mod tests {
+    use std::iter::empty;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -171,12 +185,22 @@ mod tests {
         let mut places: Vec<(i64, bool)> =
             [100, 150, 250].map(|offset| (offset, false)).into_iter().chain(finished).collect();
         places.sort_unstable();
-        let Encoded { text, whole } = encode(100, places.into_iter());
+        let Encoded { text, whole } = encode(100, places.into_iter(), empty());
         assert!(whole);
         assert_eq!(text, "1;1.3,2o.1,2r.1");
         let read = decode(100, &text).expect("own text");
         for (offset, expected) in [(100, false), (101, true), (103, true), (104, false), (200, true), (301, false)] {
             assert_eq!(read.contains(offset), expected, "{offset}");
+        }
+    }
+
+    #[test]
+    fn what_lies_ahead_is_named_too() {
+        let earlier = decode(100, "1;1.3,2o.1,2r.1").expect("own text");
+        let cases =
+            [(0, "1;1.3,2o.1,2r.1"), (102, "1;2.2,2o.1,2r.1"), (104, "1;2s.1,2r.1"), (201, "1;5k.1"), (301, "")];
+        for (from, expected) in cases {
+            assert_eq!(encode(100, [(100, false)].into_iter(), earlier.from(from)).text, expected, "{from}");
         }
     }
 
@@ -187,23 +211,23 @@ mod tests {
         {
             assert_eq!(decode(5, text), None, "{text}");
         }
-        assert_eq!(encode(5, std::iter::empty()), Encoded { text: String::new(), whole: true });
+        assert_eq!(encode(5, empty(), empty()), Encoded { text: String::new(), whole: true });
     }
 
     #[test]
     fn a_hole_in_the_offsets_does_not_end_a_run() {
         let places = [(10, false), (11, true), (14, true), (15, true), (17, false), (20, true)];
-        assert_eq!(encode(10, places.into_iter()).text, "1;1.5,4.1");
+        assert_eq!(encode(10, places.into_iter(), empty()).text, "1;1.5,4.1");
     }
 
     #[test]
     fn any_pattern_fits_as_long_as_the_span_does() {
         let alternating = |span: i64| (1_000..1_000 + span).map(|offset| (offset, offset % 2 == 1));
-        let within = encode(1_000, alternating(BITMAP_SPAN));
+        let within = encode(1_000, alternating(BITMAP_SPAN), empty());
         assert!(within.whole && within.text.len() <= LIMIT && within.text.starts_with("2;"), "{}", within.text.len());
-        assert!(!encode(1_000, alternating(BITMAP_SPAN + 2)).whole);
+        assert!(!encode(1_000, alternating(BITMAP_SPAN + 2), empty()).whole);
         let far = (0..3i64).flat_map(|n| [(n * 1_000_000, false), (n * 1_000_000 + 1, true)]);
-        assert!(encode(0, far).whole, "few runs reach far");
+        assert!(encode(0, far, empty()).whole, "few runs reach far");
     }
 
     proptest! {
@@ -211,7 +235,7 @@ mod tests {
         fn never_longer_than_the_limit_and_never_claims_too_much(
             places in proptest::collection::btree_map(1_000i64..40_000, any::<bool>(), 0..6_000),
         ) {
-            let encoded = encode(1_000, places.iter().map(|(offset, finished)| (*offset, *finished)));
+            let encoded = encode(1_000, places.iter().map(|(offset, finished)| (*offset, *finished)), empty());
             prop_assert!(encoded.text.len() <= LIMIT);
             let read = decode(1_000, &encoded.text).unwrap_or_default();
             for (offset, finished) in places {

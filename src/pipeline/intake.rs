@@ -10,12 +10,11 @@ use crate::{
     model::Record,
     pipeline::{
         Assigned, Commit, Intake, Token,
-        finished::FinishedAbove,
         handle::ShardHandle,
         replay::Request,
         tracker::{Tracker, token},
         turns::Turns,
-        window::{Room, finished_by_earlier_owner},
+        window::{Room, Window, finished_by_earlier_owner},
     },
     telemetry::Metrics,
 };
@@ -35,8 +34,6 @@ struct Owned {
     window: u32,
     shard: usize,
     epoch: u32,
-    /// Finished by an earlier owner above its commit; emptied as the offsets pass.
-    skip: FinishedAbove,
 }
 
 /// The pipeline's side of the source.
@@ -112,7 +109,7 @@ impl Intake for PipelineIntake {
             while let Some(record) = next {
                 count += 1;
                 if record.epoch == owned.epoch {
-                    if owned.skip.contains(record.origin.offset) {
+                    if window.was_finished(record.origin.offset) {
                         window.begin_finished(record.origin.offset);
                         self.tracker.skipped.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
                     } else {
@@ -140,8 +137,8 @@ impl Intake for PipelineIntake {
     fn assigned(&mut self, partition: Assigned) {
         let shard = self.assigned % self.shards.len().max(1);
         self.assigned += 1;
-        let window = self.tracker.open(shard);
-        let skip = finished_by_earlier_owner(partition.committed, &partition.metadata);
+        let earlier = finished_by_earlier_owner(partition.committed, &partition.metadata);
+        let window = self.tracker.open(shard, Window::after(earlier));
         if let Some(replays) = &self.replays {
             self.tracker.replay_wanted();
             let topic = Arc::clone(&partition.topic);
@@ -150,7 +147,7 @@ impl Intake for PipelineIntake {
                 self.tracker.fail("the reader of obligations has ended");
             }
         }
-        let owned = Owned { window, shard, epoch: partition.epoch, skip };
+        let owned = Owned { window, shard, epoch: partition.epoch };
         self.owned.insert((partition.topic, partition.partition), owned);
     }
 

@@ -10,7 +10,6 @@ use std::{
 };
 
 use super::{
-    finished::FinishedAbove,
     park::{EventId, LineId, Park},
     window::{Window, finished_by_earlier_owner},
 };
@@ -56,13 +55,15 @@ struct Broker {
     committed: Option<(i64, String)>,
     /// Offsets whose output has arrived.
     arrived: BTreeSet<i64>,
+    /// Offsets that a commit which got through has named as finished: they must never be written again.
+    finished: BTreeSet<i64>,
+    again: Option<i64>,
 }
 
 /// One assignment of the partition at one replica.
 struct Replica {
     window: Window,
     park: Park,
-    skip: FinishedAbove,
     /// The next place in the input.
     at: usize,
     seqs: HashMap<EventId, u32>,
@@ -81,9 +82,8 @@ impl Replica {
             broker.committed.clone().map_or((None, String::new()), |(next, text)| (Some(next), text));
         let at = input.offsets.partition_point(|offset| next.is_some_and(|next| *offset < next));
         Self {
-            window: Window::default(),
+            window: Window::after(finished_by_earlier_owner(next, &metadata)),
             park: Park::default(),
-            skip: finished_by_earlier_owner(next, &metadata),
             at,
             seqs: HashMap::new(),
             under_way: BTreeMap::new(),
@@ -97,7 +97,7 @@ impl Replica {
     fn read(&mut self, input: &Input, dice: &mut Dice) -> bool {
         let Some(&offset) = input.offsets.get(self.at) else { return false };
         self.at += 1;
-        if self.skip.contains(offset) {
+        if self.window.was_finished(offset) {
             self.window.begin_finished(offset);
             return true;
         }
@@ -130,6 +130,9 @@ impl Replica {
         let Some(line) = lines.get(dice.below(lines.len())) else { return };
         let queue = self.under_way.entry(*line).or_default();
         if let Some(id) = queue.pop_front() {
+            if broker.finished.contains(&id.cast_signed()) {
+                broker.again = Some(id.cast_signed());
+            }
             broker.written.push(id.cast_signed());
             broker.arrived.insert(id.cast_signed());
             self.unreported.push(id);
@@ -178,6 +181,8 @@ impl Replica {
             return Err(format!("the commit went back from {:?} to {next}", broker.committed));
         }
         if got_through {
+            let named = |offset: &&i64| **offset < next || above.contains(**offset);
+            broker.finished.extend(input.offsets.iter().filter(named));
             broker.committed = Some((next, metadata));
         }
         Ok(())
@@ -255,6 +260,9 @@ fn run(seed: u64) -> Result<(), String> {
     // Healed: everything has to get out.
     while replica.read(&input, &mut dice) {}
     replica.drain(&input, &mut broker, &mut dice)?;
+    if let Some(again) = broker.again {
+        return Err(format!("offset {again} was written again after a commit had named it as finished"));
+    }
     let mut seen = BTreeSet::new();
     let mut last: HashMap<LineId, i64> = HashMap::new();
     for offset in &broker.written {

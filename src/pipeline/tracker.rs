@@ -110,10 +110,10 @@ impl Tracker {
         *self.shards.write() = shards;
     }
 
-    /// Opens a window; its number goes into tokens.
-    pub(super) fn open(&self, shard: usize) -> u32 {
+    /// Takes a window in; its number goes into tokens.
+    pub(super) fn open(&self, shard: usize, window: Window) -> u32 {
         let mut windows = self.windows.write();
-        windows.push(Arc::new(Tracked { window: Mutex::default(), shard, closed: AtomicBool::new(false) }));
+        windows.push(Arc::new(Tracked { window: Mutex::new(window), shard, closed: AtomicBool::new(false) }));
         u32::try_from(windows.len() - 1).unwrap_or(NO_WINDOW - 1)
     }
 

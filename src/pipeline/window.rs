@@ -45,6 +45,10 @@ pub(super) enum Room {
 /// The unfinished part of one assignment of one partition.
 #[derive(Debug, Default)]
 pub(super) struct Window {
+    /// Finished by an earlier owner above its commit. Every commit goes on naming those that have not been read again yet.
+    earlier: FinishedAbove,
+    /// The offset after the last one that was read.
+    reach: i64,
     places: VecDeque<Place>,
     /// Sequence number of the first place; wraps around.
     first: u32,
@@ -57,8 +61,19 @@ pub(super) struct Window {
 }
 
 impl Window {
+    /// A window over a partition of which an earlier owner has finished these offsets.
+    pub(super) fn after(earlier: FinishedAbove) -> Self {
+        Self { earlier, ..Self::default() }
+    }
+
+    /// Whether an earlier owner has finished this offset.
+    pub(super) fn was_finished(&self, offset: i64) -> bool {
+        self.earlier.contains(offset)
+    }
+
     /// Takes a record in; offsets only grow. Returns its sequence number.
     pub(super) fn begin(&mut self, record: Arc<Record>) -> u32 {
+        self.reach = record.origin.offset + 1;
         let seq = self.first.wrapping_add(u32::try_from(self.places.len()).unwrap_or(u32::MAX));
         self.places.push_back(Place { offset: record.origin.offset, more: 0, state: State::Unfinished(record) });
         self.unfinished += 1;
@@ -67,6 +82,7 @@ impl Window {
 
     /// Takes an offset in that an earlier owner has finished.
     pub(super) fn begin_finished(&mut self, offset: i64) {
+        self.reach = offset + 1;
         self.places.push_back(Place { offset, more: 0, state: State::Finished });
         self.advance();
     }
@@ -150,7 +166,7 @@ impl Window {
         // Before the first offset is finished there is nothing to commit but finished ones above it.
         let next = self.next.or_else(|| self.places.front().map(|place| place.offset))?;
         let places = self.places.iter().map(|place| (place.offset, place.is_finished()));
-        Some((next, finished::encode(next, places)))
+        Some((next, finished::encode(next, places, self.earlier.from(self.reach))))
     }
 
     /// How well a commit's metadata can name all finished offsets.
@@ -227,6 +243,28 @@ mod tests {
         assert!(window.finish(seqs[3]).is_some());
         assert_eq!(window.commit(), Some((16, String::new())));
         assert_eq!((window.unfinished(), window.span()), (0, 0));
+    }
+
+    #[test]
+    fn what_an_earlier_owner_finished_is_named_until_it_was_read_again() {
+        let earlier = finished_by_earlier_owner(Some(10), "1;3.2,5.1");
+        let finished = |window: &mut Window| {
+            let (next, metadata) = window.commit().expect("something has moved");
+            let above = finished_by_earlier_owner(Some(next), &metadata);
+            (next, (0..40).filter(|offset| above.contains(*offset)).collect::<Vec<i64>>())
+        };
+        let mut window = Window::after(earlier);
+        let seqs = [10, 11].map(|offset| window.begin(record(offset)));
+        window.finish(seqs[0]);
+        assert_eq!(finished(&mut window), (11, vec![13, 14, 20]), "none of them was read again");
+        let third = window.begin(record(12));
+        assert!(window.was_finished(13) && !window.was_finished(12));
+        window.begin_finished(13);
+        window.finish(third);
+        assert_eq!(finished(&mut window), (11, vec![12, 13, 14, 20]), "some were");
+        window.begin_finished(14);
+        window.finish(seqs[1]);
+        assert_eq!(finished(&mut window), (15, vec![20]));
     }
 
     proptest! {

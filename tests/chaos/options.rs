@@ -13,6 +13,8 @@ pub(crate) struct Options {
     pub(crate) quota: u64,
     /// How long a killed broker is away, seconds.
     pub(crate) away: u64,
+    /// Events sent in a second at most.
+    pub(crate) rate: usize,
     /// The program; by default the one that was built with this suite.
     pub(crate) binary: String,
     /// A test name given to `cargo test`.
@@ -21,7 +23,7 @@ pub(crate) struct Options {
 
 pub(crate) const USAGE: &str = "options: --scenario alo_kill|eos_kill|late_kill|sigterm|zombie|rebalance|brokers|outage|mixed  --events N  --replicas N  \
     --faults N  --seed N  --protocol classic|consumer  \
-    --guarantee at_least_once|exactly_once  --quota CALLS_A_MINUTE  --away SECONDS  --binary PATH";
+    --guarantee at_least_once|exactly_once  --quota CALLS_A_MINUTE  --away SECONDS  --rate EVENTS_A_SECOND  --binary PATH";
 
 impl Options {
     /// Reads the arguments. Options of Rust's own test harness are taken and mean nothing here.
@@ -37,6 +39,7 @@ impl Options {
             guarantee: None,
             quota: 6_000,
             away: 0,
+            rate: 0,
             binary: env!("CARGO_BIN_EXE_sidelight").to_owned(),
             filter: None,
         };
@@ -51,6 +54,7 @@ impl Options {
                 "--replicas" => options.replicas = size(value()?)?,
                 "--faults" | "--kills" => options.faults = size(value()?)?,
                 "--seed" => options.seed = number(value()?)?,
+                "--rate" => options.rate = size(value()?)?,
                 "--away" => options.away = number(value()?)?,
                 "--quota" => options.quota = number(value()?)?,
                 // The replicas run in directories of their own.

@@ -34,6 +34,8 @@ pub(crate) struct Plan {
     pub(crate) replicas: usize,
     /// Brokers of its own; zero takes those that are there.
     pub(crate) brokers: usize,
+    /// Events sent in a second at most.
+    pub(crate) rate: usize,
     /// Events sent ahead of what has left.
     pub(crate) window: usize,
     /// Every fault, with the count of events that have left when it comes.
@@ -214,6 +216,7 @@ fn plan(shape: &Shape, options: &Options) -> Plan {
         events,
         replicas: or(options.replicas, shape.short.1),
         brokers: shape.brokers,
+        rate: if options.rate == 0 { usize::MAX } else { options.rate },
         window: (events / 10).clamp(1_500, 20_000),
         faults,
         owing,

@@ -124,6 +124,7 @@ pub(crate) fn run(plan: &Plan, options: &Options) -> bool {
     };
     let held = rows.iter().all(|row| row.violations.is_empty());
     print!("{}", table(&rows));
+    println!("  resident, mean of the replicas in each tenth of the run: {} MiB", run.memory.tenths());
     if !held {
         run.history.faults.iter().for_each(|(at, what)| println!("  at {at} ms {what}"));
     }
@@ -193,6 +194,8 @@ impl Run<'_> {
                 break;
             }
             let to = (count + self.plan.window).min(self.plan.events).min(self.history.sent.len() + 500);
+            let seconds = usize::try_from(self.start.elapsed().as_secs()).unwrap() + 1;
+            let to = to.min(seconds.saturating_mul(self.plan.rate));
             while self.history.sent.len() < to {
                 self.history.sent.push(self.ms());
                 feeder.send(self.history.sent.len() - 1);
@@ -276,7 +279,7 @@ impl Run<'_> {
 
     fn sample(&self) {
         for (replica, process) in &self.replicas {
-            self.memory.sample(&format!("replica-{replica}"), process);
+            self.memory.sample(&format!("replica-{replica}"), process, self.ms());
         }
     }
 

@@ -112,7 +112,7 @@ impl Run<'_> {
     /// Ends a replica in order.
     pub(crate) fn terminate(&mut self, replica: usize) {
         let Some(mut process) = self.replicas.remove(&replica) else { return };
-        self.memory.sample(&format!("replica-{replica}"), &process);
+        self.memory.sample(&format!("replica-{replica}"), &process, self.ms());
         let new = process.is_new();
         process.signal("TERM");
         match process.wait(Duration::from_secs(45)) {

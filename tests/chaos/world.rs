@@ -217,22 +217,43 @@ impl Setup {
     }
 }
 
-/// Highest resident memory of each process that has a name here.
+/// Resident memory of the replicas.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Memory(Arc<Mutex<BTreeMap<String, u64>>>);
+pub(crate) struct Memory {
+    /// The highest of each process that has a name here, bytes.
+    highest: Arc<Mutex<BTreeMap<String, u64>>>,
+    /// Milliseconds since the start, and bytes of one process then.
+    samples: Arc<Mutex<Vec<(u64, u64)>>>,
+}
 
 impl Memory {
-    pub(crate) fn sample(&self, name: &str, process: &Process) {
+    pub(crate) fn sample(&self, name: &str, process: &Process, at_ms: u64) {
         let text = fs::read_to_string(format!("/proc/{}/status", process.child.id())).unwrap_or_default();
-        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let kib = line.and_then(|line| line.trim().split(' ').next()?.parse::<u64>().ok()).unwrap_or(0);
-        let mut map = self.0.lock().unwrap();
+        let bytes = |field: &str| {
+            let line = text.lines().find_map(|line| line.strip_prefix(field));
+            line.and_then(|line| line.trim().split(' ').next()?.parse::<u64>().ok()).unwrap_or(0) << 10
+        };
+        self.samples.lock().unwrap().push((at_ms, bytes("VmRSS:")));
+        let mut map = self.highest.lock().unwrap();
         let highest = map.entry(name.to_owned()).or_default();
-        *highest = (*highest).max(kib << 10);
+        *highest = (*highest).max(bytes("VmHWM:"));
     }
 
     pub(crate) fn highest(&self) -> BTreeMap<String, u64> {
-        self.0.lock().unwrap().clone()
+        self.highest.lock().unwrap().clone()
+    }
+
+    /// The mean of all processes in each tenth of the time, MiB.
+    pub(crate) fn tenths(&self) -> String {
+        let samples = self.samples.lock().unwrap();
+        let end = samples.last().map_or(1, |(at, _)| at + 1);
+        let mean = |tenth: u64| {
+            let within: Vec<u64> =
+                samples.iter().filter(|(at, _)| at * 10 / end == tenth).map(|(_, bytes)| bytes >> 20).collect();
+            let count = u64::try_from(within.len()).unwrap();
+            (count > 0).then(|| (within.iter().sum::<u64>() / count).to_string())
+        };
+        (0..10).map(|tenth| mean(tenth).unwrap_or_else(|| "-".to_owned())).collect::<Vec<_>>().join(" ")
     }
 }
 
