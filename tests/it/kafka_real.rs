@@ -13,7 +13,9 @@ use sidelight::{
 };
 
 use crate::support::{
-    kafka::{Admin, Wire, committed, config, consume, eventually, produce, produce_numbered, real_broker, unique},
+    kafka::{
+        Admin, Wire, committed, config, consume, eventually, members, produce, produce_numbered, real_broker, unique,
+    },
     kafka_echo::{Echo, Running},
 };
 
@@ -378,6 +380,23 @@ fn the_status_tells_of_lag_brokers_and_a_member_without_a_partition() {
     });
     two.stop();
     one.stop();
+}
+
+#[test]
+fn a_member_without_a_partition_leaves_the_group_at_once() {
+    let (_, mut config) = with_input("leave", 1);
+    // Longer than this test waits: nobody is put out for being silent.
+    for name in ["session.timeout.ms", "max.poll.interval.ms"] {
+        config.properties.insert(name.to_owned(), "300000".to_owned());
+    }
+    let one = Running::start(&config);
+    eventually("it owns the partition", || one.source.status().partitions().len() == 1);
+    let two = Running::start(&Config { instance_id: "second".to_owned(), ..config.clone() });
+    eventually("both are members", || members(&config.brokers, &config.group_id) == 2 && two.source.status().joined());
+    two.stop();
+    eventually("it has left", || members(&config.brokers, &config.group_id) == 1);
+    one.stop();
+    eventually("nobody is left", || members(&config.brokers, &config.group_id) == 0);
 }
 
 #[test]

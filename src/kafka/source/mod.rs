@@ -108,6 +108,7 @@ pub(super) fn spawn(
     let number = |name: &str| settings.get(name).and_then(|value| value.parse().ok());
     let session = Duration::from_millis(number("session.timeout.ms").unwrap_or(45_000));
     let exactly_once = transactions.is_some();
+    let fresh_members = settings.get("group.protocol") == Some("consumer");
     let stop = Arc::new(AtomicBool::new(false));
     let status = SourceStatus::new(clock);
     let context = SourceContext {
@@ -135,7 +136,7 @@ pub(super) fn spawn(
         group: config.group_id.clone(),
         // The group waits for this member that long and no longer.
         drain: config.shutdown_timeout.min(Duration::from_millis(longest_silence) * 3 / 4),
-        fresh_members: settings.get("group.protocol") == Some("consumer"),
+        fresh_members,
         longest_pause: session / 2,
     };
     let refused = |error: ClientError| KafkaError::Settings(error.to_string());
@@ -152,6 +153,7 @@ pub(super) fn spawn(
         on_gap: config.on_gap,
         commit_interval: config.commit_interval,
         shutdown_timeout: config.shutdown_timeout,
+        takes_leave: !fresh_members && !config.static_membership,
         last_commit: Instant::now(),
         held_since: None,
         inspections: 0,
@@ -167,6 +169,8 @@ struct Source {
     on_gap: OnGap,
     commit_interval: Duration,
     shutdown_timeout: Duration,
+    /// Whether the group is told of the end of a member that owns nothing: it has to be, and may be.
+    takes_leave: bool,
     last_commit: Instant,
     /// Since when the intake has wanted a pause.
     held_since: Option<Instant>,
@@ -363,10 +367,11 @@ impl Source {
             context.give_up(&self.consumer, &owned, lost, self.shutdown_timeout);
         }
         // In the background: with the brokers away it would wait for longer than a shutdown may take.
-        let patience = self.shutdown_timeout.saturating_sub(began.elapsed()).clamp(Duration::from_secs(1), SHUTDOWN);
+        let left = self.shutdown_timeout.saturating_sub(began.elapsed() + LEAVING).max(Duration::from_secs(1));
         let commit_began = Instant::now();
+        let patience = || if context.status.unreachable_for().is_zero() { left } else { left.min(AWAY) };
         self.end_transaction(!lost, began + self.shutdown_timeout.max(Duration::from_secs(2)));
-        while !lost && !exactly_once && commit_began.elapsed() < patience {
+        while !lost && !exactly_once && commit_began.elapsed() < patience() {
             {
                 let mut state = context.state.lock();
                 context.settle_answers(&mut state, Duration::ZERO);
@@ -397,6 +402,11 @@ impl Source {
         // Leaves the group; on this thread, which is the one that polls. With a commit still waiting for a broker there
         // is nobody to tell.
         if free {
+            // The library closes a member of an older group that owns nothing without a word: the others would wait for it until its session is
+            // over, and their commits with them. (librdkafka 2.12.1, rd_kafka_cgrp_revoke_all_rejoin.)
+            if self.takes_leave && owned.is_empty() {
+                self.consumer.unsubscribe();
+            }
             drop(self.consumer);
         }
         failure.map_or(Ok(()), Err)
@@ -406,8 +416,11 @@ impl Source {
 /// Longest wait for the answer to a first heartbeat, at the end.
 const JOINING: Duration = Duration::from_secs(2);
 
-/// Longest wait for the last commit.
-const SHUTDOWN: Duration = Duration::from_secs(5);
+/// Kept of the time for a shutdown when the last commit is waited for: the rest has to end too.
+const LEAVING: Duration = Duration::from_secs(2);
+
+/// Longest wait for the last commit while no broker is in reach.
+const AWAY: Duration = Duration::from_secs(5);
 
 fn partition_list(state: &State) -> TopicPartitionList {
     let mut list = TopicPartitionList::new();

@@ -100,6 +100,13 @@ pub(crate) fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
+/// Members of a group that its coordinator counts.
+pub(crate) fn members(brokers: &str, group: &str) -> usize {
+    let consumer: BaseConsumer = client(brokers).create().unwrap();
+    let groups = consumer.fetch_group_list(Some(group), Duration::from_secs(10)).unwrap();
+    groups.groups().first().map_or(0, |group| group.members().len())
+}
+
 fn client(brokers: &str) -> ClientConfig {
     let mut client = ClientConfig::new();
     client.set("bootstrap.servers", brokers);
