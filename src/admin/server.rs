@@ -13,12 +13,13 @@ use axum::{
     http::{HeaderName, HeaderValue, StatusCode, header},
     middleware::map_response,
     response::{Html, IntoResponse, Response},
-    routing::get,
+    routing::{get, post},
 };
+use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    admin::{Config, StatusSource, limits::Limited, page},
+    admin::{Config, StatusSource, api, limits::Limited, page},
     telemetry::Metrics,
 };
 
@@ -46,7 +47,7 @@ impl Server {
             let listener = TcpListener::bind(address)?;
             listener.set_nonblocking(true)?;
             let address = listener.local_addr()?;
-            Ok(Bound { listener, address })
+            Ok(Bound { listener, address, token: config.token.clone() })
         };
         bind().map(Some).map_err(|cause| BindError { address, cause })
     }
@@ -57,11 +58,16 @@ impl Server {
 pub struct Bound {
     listener: TcpListener,
     address: SocketAddr,
+    token: Option<SecretString>,
 }
 
-struct Shared {
-    source: Arc<dyn StatusSource>,
+/// What the answers are made of.
+pub(super) struct Shared {
+    pub(super) source: Arc<dyn StatusSource>,
     metrics: Metrics,
+    pub(super) token: Option<SecretString>,
+    /// Nobody beyond this machine is answered.
+    pub(super) loopback: bool,
 }
 
 impl Bound {
@@ -79,7 +85,8 @@ impl Bound {
         let stop = CancellationToken::new();
         let stopped = stop.clone();
         let address = self.address;
-        let router = router(Arc::new(Shared { source, metrics }));
+        let loopback = address.ip().is_loopback();
+        let router = router(Arc::new(Shared { source, metrics, token: self.token, loopback }));
         let thread = std::thread::Builder::new().name("admin".to_owned()).spawn(move || {
             runtime.block_on(async move {
                 let served = async {
@@ -134,6 +141,9 @@ fn router(shared: Arc<Shared>) -> Router {
         .route("/metrics", get(metrics))
         .route("/api/v1/status", get(status))
         .route("/api/v1/budgets", get(budgets))
+        .route("/api/v1/indicators/{kind}/{*value}", get(api::known))
+        .route("/api/v1/lookup", post(api::look_up))
+        .route("/api/v1/purge", post(api::purge))
         .layer(DefaultBodyLimit::max(64 * 1024))
         .layer(map_response(with_headers))
         .with_state(shared)
@@ -190,7 +200,11 @@ mod tests {
     };
 
     use super::*;
-    use crate::{admin::StatusReport, telemetry::Moment};
+    use crate::{
+        admin::{Analyst, Inquiry, StatusReport, Unknown},
+        model::IndicatorKind,
+        telemetry::Moment,
+    };
 
     /// Longest that a test waits for an answer.
     const PATIENCE: Duration = Duration::from_secs(10);
@@ -209,18 +223,75 @@ mod tests {
         fn moment(&self) -> Moment {
             Moment::default()
         }
+        fn analyst(&self) -> Option<Arc<dyn Analyst>> {
+            self.ready.is_ok().then(|| Arc::new(Oracle) as Arc<dyn Analyst>)
+        }
+    }
+
+    /// Knows one address, and answers what is looked up when it is asked for the second time.
+    struct Oracle;
+
+    struct Answer(u8);
+
+    impl Inquiry for Answer {
+        fn is_waiting(&mut self) -> bool {
+            self.0 += 1;
+            self.0 < 2
+        }
+        fn count(&self) -> usize {
+            1
+        }
+        fn annotation(&self) -> String {
+            format!("{{\"asked\":{}}}", self.0)
+        }
+    }
+
+    impl Analyst for Oracle {
+        fn known(&self, kind: IndicatorKind, text: &str) -> Result<String, Unknown> {
+            match (kind, text) {
+                (IndicatorKind::Ipv4, "192.0.2.1") => Ok("{\"known\":true}".to_owned()),
+                (IndicatorKind::Url, "https://a.test/b/c") => Ok("{\"url\":true}".to_owned()),
+                (IndicatorKind::Ipv4, "192.0.2.2") => Err(Unknown::NotKnown),
+                _ => Err(Unknown::NoIndicator),
+            }
+        }
+        fn look_up(&self, _: &str) -> Box<dyn Inquiry> {
+            Box::new(Answer(0))
+        }
+        fn purge(&self, text: &str) -> Result<Vec<(IndicatorKind, String)>, String> {
+            match text {
+                "nothing" => Ok(Vec::new()),
+                "away" => Err("no broker".to_owned()),
+                text => Ok(vec![(IndicatorKind::Domain, text.to_owned())]),
+            }
+        }
     }
 
     fn serve(ready: Result<(), Vec<String>>) -> Handle {
-        let config = Config { listen: Some(([127, 0, 0, 1], 0).into()) };
+        serve_with(ready, None)
+    }
+
+    fn serve_with(ready: Result<(), Vec<String>>, token: Option<&str>) -> Handle {
+        let token = token.map(SecretString::from);
+        let config = Config { listen: Some(([127, 0, 0, 1], 0).into()), token };
         let bound = Server::bind(&config).expect("a free port").expect("switched on");
         bound.spawn(Arc::new(Fake { ready }), Metrics::new()).expect("a thread")
     }
 
     fn get(handle: &Handle, path: &str) -> String {
+        send(handle, &format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"))
+    }
+
+    fn post(handle: &Handle, path: &str, headers: &str, body: &str) -> String {
+        let length = body.len();
+        let head = format!("POST {path} HTTP/1.1\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n");
+        send(handle, &(head + body))
+    }
+
+    fn send(handle: &Handle, request: &str) -> String {
         let mut stream = TcpStream::connect(handle.addr()).expect("connects");
         stream.set_read_timeout(Some(PATIENCE)).expect("settable");
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").expect("writes");
+        stream.write_all(request.as_bytes()).expect("writes");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("reads");
         answer
@@ -237,6 +308,13 @@ mod tests {
             ("/api/v1/budgets", "200", "[]"),
             ("/", "200", "<!doctype html>"),
             ("/nothing", "404", ""),
+            ("/api/v1/indicators/ipv4/192.0.2.1", "200", "{\"known\":true}"),
+            ("/api/v1/indicators/url/https%3A%2F%2Fa.test%2Fb%2Fc", "200", "{\"url\":true}"),
+            ("/api/v1/indicators/url/https://a.test/b/c", "200", "{\"url\":true}"),
+            ("/api/v1/indicators/ipv4/192.0.2.2", "404", "POST /api/v1/lookup asks"),
+            ("/api/v1/indicators/ipv4/x", "400", "there is no ipv4 in it"),
+            ("/api/v1/indicators/shoe/x", "404", "known are ipv4, ipv6"),
+            ("/api/v1/lookup", "405", ""),
         ] {
             let answer = get(&handle, path);
             assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{path}: {answer}");
@@ -255,6 +333,54 @@ mod tests {
     }
 
     #[test]
+    fn look_ups_wait_for_their_answers_and_purges_say_what_is_forgotten() {
+        let handle = serve(Ok(()));
+        let cases = [
+            ("/api/v1/lookup", "192.0.2.1\n", "200", r#"{"results":[{"value":"192.0.2.1","sidelight":{"asked":2}}]}"#),
+            ("/api/v1/lookup", "{}", "400", "there are no values in the body"),
+            (
+                "/api/v1/purge",
+                r#"{"value":"a.test"}"#,
+                "200",
+                r#"{"purged":[{"ioc_type":"domain","ioc_value":"a.test"}]}"#,
+            ),
+            ("/api/v1/purge", "nothing", "400", r#"no indicator in \"nothing\""#),
+            ("/api/v1/purge", "away", "503", "other replicas do not hear of it: no broker"),
+        ];
+        for (path, body, status, part) in cases {
+            let answer = post(&handle, path, "Host: localhost:1\r\n", body);
+            assert!(
+                answer.starts_with(&format!("HTTP/1.1 {status}")) && answer.contains(part),
+                "{path} {body}: {answer}"
+            );
+        }
+        let starting = serve(Err(vec!["starting".to_owned()]));
+        assert!(post(&starting, "/api/v1/lookup", "Host: localhost\r\n", "a").starts_with("HTTP/1.1 503"));
+    }
+
+    #[test]
+    fn only_who_may_change_something_is_answered() {
+        let (open, closed) = (serve(Ok(())), serve_with(Ok(()), Some("a token of nobody")));
+        let token = "Host: localhost\r\nAuthorization: Bearer a token of nobody\r\n";
+        let cases = [
+            (&open, "Host: 127.0.0.1:9464\r\n", "200"),
+            (&open, "Host: [::1]:9464\r\n", "200"),
+            (&open, "Host: rebound.test:9464\r\n", "403"),
+            (&open, "Host: localhost\r\nOrigin: https://page.test\r\n", "403"),
+            (&closed, "Host: localhost\r\n", "401"),
+            (&closed, "Host: localhost\r\nAuthorization: Bearer another\r\n", "401"),
+            (&closed, token, "200"),
+        ];
+        for (handle, headers, status) in cases {
+            for path in ["/api/v1/lookup", "/api/v1/purge"] {
+                let answer = post(handle, path, headers, "a.test");
+                assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{path} {headers}: {answer}");
+                assert!(!answer.contains("a token of nobody"), "{answer}");
+            }
+        }
+    }
+
+    #[test]
     fn values_are_escaped_on_the_page() {
         let answer = get(&serve(Ok(())), "/");
         assert!(!answer.contains("<script>") && answer.contains("&lt;script&gt;"), "{answer}");
@@ -263,7 +389,7 @@ mod tests {
     #[test]
     fn a_taken_port_is_an_error_that_says_what_to_do() {
         let handle = serve(Ok(()));
-        let error = Server::bind(&Config { listen: Some(handle.addr()) }).expect_err("taken");
+        let error = Server::bind(&Config { listen: Some(handle.addr()), token: None }).expect_err("taken");
         assert!(error.to_string().contains("admin.listen"), "{error}");
     }
 }

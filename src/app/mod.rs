@@ -4,6 +4,7 @@
 //! returns when it has drained. This is the one place where concrete types meet.
 
 mod accounts;
+mod analyst;
 mod daemon;
 mod engine;
 mod fleet;
@@ -15,6 +16,7 @@ mod status;
 mod store;
 mod warm;
 
+pub use analyst::{Analyst, Question};
 pub use daemon::{App, AppError, Ended};
 pub use engine::{Engine, EngineError};
 pub use fleet::{Member, build_for_command};

@@ -12,9 +12,9 @@ use std::{
 use parking_lot::Mutex;
 
 use crate::{
-    admin::{KeyReport, PartitionReport, ProviderReport, StatusReport, StatusSource},
+    admin::{self, KeyReport, PartitionReport, ProviderReport, StatusReport, StatusSource},
     app::{
-        Engine, Stop,
+        Analyst, Engine, Stop,
         accounts::{self, rfc3339},
         memory,
     },
@@ -79,6 +79,10 @@ impl StatusSource for Stage {
     fn moment(&self) -> Moment {
         self.report.get().map_or_else(Moment::default, StatusSource::moment)
     }
+
+    fn analyst(&self) -> Option<Arc<dyn admin::Analyst>> {
+        self.report.get().and_then(StatusSource::analyst)
+    }
 }
 
 /// Reads the state off the running parts. `Clone` shares it.
@@ -93,6 +97,7 @@ struct Parts {
     metrics: Metrics,
     cache: Cache,
     enricher: Enricher,
+    analyst: Arc<Analyst>,
     gauge: Gauge,
     source: Option<Arc<SourceStatus>>,
     draining: AtomicBool,
@@ -139,6 +144,7 @@ impl Report {
             clock: Arc::clone(&engine.clock),
             metrics: engine.metrics.clone(),
             cache: engine.cache.clone(),
+            analyst: Arc::new(Analyst::new(engine, enricher.clone())),
             enricher,
             gauge,
             source,
@@ -298,6 +304,10 @@ impl StatusSource for Report {
             transactions_undone: parts.source.as_ref().map_or(0, |source| source.transactions_undone()),
             ..parts.plain.clone()
         }
+    }
+
+    fn analyst(&self) -> Option<Arc<dyn admin::Analyst>> {
+        Some(Arc::clone(&self.parts.analyst) as Arc<dyn admin::Analyst>)
     }
 
     fn moment(&self) -> Moment {

@@ -11,7 +11,7 @@ use super::{
     parse::{
         Parsed, Problem, Raw, boolean, choice, duration, integer, list, number, quote, size, some_list, text, text_as,
     },
-    properties,
+    properties, secret,
     section::{Section, Setting},
 };
 use crate::{
@@ -330,7 +330,10 @@ pub(super) fn admin(context: &mut Context<'_>) -> admin::Config {
     const DEFAULT: std::net::SocketAddr =
         std::net::SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9464);
     let mut s = Section::open(context, "admin");
-    let config = admin::Config { listen: s.read("listen", Some(DEFAULT), listen).value };
+    let config = admin::Config {
+        listen: s.read("listen", Some(DEFAULT), listen).value,
+        token: secret::read(&mut s, "token").value,
+    };
     s.finish();
     config
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "a test fails by panicking")]
 
 mod config;
+mod e2e_api;
 mod e2e_bad_input;
 mod e2e_batches;
 mod e2e_cli;

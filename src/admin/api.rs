@@ -1,0 +1,244 @@
+//! The calls of analysts: what is known of an indicator, a look-up by hand, a purge.
+//!
+//! Look-ups spend quota and purges forget, so they are answered to whoever may do that: on a loopback address to programs of this machine (a page
+//! that a browser shows is none of them), elsewhere only with `admin.token`.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Json,
+    body::Bytes,
+    extract::{Path, State},
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use secrecy::ExposeSecret;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use tokio::time::{Instant, sleep};
+
+use super::server::Shared;
+use crate::{
+    admin::{Analyst, Inquiry, Unknown},
+    model::IndicatorKind,
+};
+
+/// Values in one call.
+const MOST_VALUES: usize = 100;
+/// Wait for answers, where the call names none.
+const WAIT: Duration = Duration::from_secs(10);
+/// Longest wait: connections do not live much longer.
+const LONGEST_WAIT: Duration = Duration::from_secs(25);
+/// Between two looks at what has come.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Why a call is not answered, in JSON.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    status: StatusCode,
+    why: String,
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        (self.status, Json(json!({ "error": self.why }))).into_response()
+    }
+}
+
+/// What a call asks for.
+#[derive(Debug)]
+struct Asked {
+    values: Vec<String>,
+    wait: Duration,
+}
+
+pub(super) async fn known(
+    State(shared): State<Arc<Shared>>,
+    Path((kind, value)): Path<(String, String)>,
+) -> Result<Response, Refusal> {
+    let analyst = analyst(&shared)?;
+    let Some(kind) = IndicatorKind::ALL.into_iter().find(|known| known.as_str() == kind) else {
+        let known: Vec<&str> = IndicatorKind::ALL.iter().map(|kind| kind.as_str()).collect();
+        return Err(refuse(StatusCode::NOT_FOUND, &format!("no such kind; known are {}", known.join(", "))));
+    };
+    match analyst.known(kind, &value) {
+        Ok(json) => Ok(as_json(json)),
+        Err(Unknown::NoIndicator) => {
+            Err(refuse(StatusCode::BAD_REQUEST, &format!("there is no {} in it", kind.as_str())))
+        }
+        Err(Unknown::NotKnown) => {
+            Err(refuse(StatusCode::NOT_FOUND, "nothing is known of it; POST /api/v1/lookup asks"))
+        }
+    }
+}
+
+pub(super) async fn look_up(
+    State(shared): State<Arc<Shared>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Refusal> {
+    may_change(&shared, &headers)?;
+    let analyst = analyst(&shared)?;
+    let asked = asked(&body)?;
+    let end = Instant::now() + asked.wait;
+    let mut inquiries: Vec<(String, Box<dyn Inquiry>)> = asked
+        .values
+        .into_iter()
+        .map(|value| (analyst.look_up(&value), value))
+        .map(|(inquiry, value)| (value, inquiry))
+        .collect();
+    loop {
+        // All of them: each takes in what has come.
+        let waiting = inquiries.iter_mut().fold(false, |waiting, (_, inquiry)| inquiry.is_waiting() | waiting);
+        if !waiting || Instant::now() >= end {
+            break;
+        }
+        sleep(LOOK).await;
+    }
+    let result = |(value, inquiry): &(String, Box<dyn Inquiry>)| {
+        let value = Value::from(value.as_str());
+        if inquiry.count() == 0 {
+            format!("{{\"value\":{value},\"error\":\"no indicator in it\"}}")
+        } else {
+            format!("{{\"value\":{value},\"sidelight\":{}}}", inquiry.annotation())
+        }
+    };
+    let results: Vec<String> = inquiries.iter().map(result).collect();
+    Ok(as_json(format!("{{\"results\":[{}]}}", results.join(","))))
+}
+
+pub(super) async fn purge(
+    State(shared): State<Arc<Shared>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Refusal> {
+    may_change(&shared, &headers)?;
+    let analyst = analyst(&shared)?;
+    let mut purged = Vec::new();
+    for value in asked(&body)?.values {
+        let forgotten = analyst.purge(&value).map_err(|why| {
+            refuse(
+                StatusCode::SERVICE_UNAVAILABLE,
+                &format!("forgotten here, but other replicas do not hear of it: {why}"),
+            )
+        })?;
+        if forgotten.is_empty() {
+            return Err(refuse(StatusCode::BAD_REQUEST, &format!("no indicator in {}", Value::from(value))));
+        }
+        for (kind, value) in forgotten {
+            tracing::info!(kind = kind.as_str(), value, "purged by hand");
+            purged.push(json!({ "ioc_type": kind.as_str(), "ioc_value": value }));
+        }
+    }
+    Ok(Json(json!({ "purged": purged })).into_response())
+}
+
+fn analyst(shared: &Shared) -> Result<Arc<dyn Analyst>, Refusal> {
+    shared.source.analyst().ok_or_else(|| refuse(StatusCode::SERVICE_UNAVAILABLE, "still starting"))
+}
+
+/// Whether whoever sent these headers may spend quota and forget.
+fn may_change(shared: &Shared, headers: &HeaderMap) -> Result<(), Refusal> {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    if let Some(token) = &shared.token {
+        let given = text(header::AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
+        // Digests: how long the comparison takes says nothing of the token.
+        if Sha256::digest(given) == Sha256::digest(token.expose_secret()) {
+            return Ok(());
+        }
+        return Err(refuse(
+            StatusCode::UNAUTHORIZED,
+            "needs the header Authorization: Bearer with the token of admin.token",
+        ));
+    }
+    if !shared.loopback {
+        let why = "the admin server listens beyond this machine: set admin.token and send it as Authorization: Bearer";
+        return Err(refuse(StatusCode::FORBIDDEN, why));
+    }
+    // A browser says where a page is from; a name that was made to point here is not ours.
+    let host = text(header::HOST).unwrap_or_default();
+    let name = host
+        .rsplit_once(':')
+        .filter(|(_, port)| port.bytes().all(|c| c.is_ascii_digit()))
+        .map_or(host, |(name, _)| name);
+    let name = name.trim_start_matches('[').trim_end_matches(']');
+    let local = name.is_empty()
+        || name == "localhost"
+        || name.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback());
+    if !local || headers.contains_key(header::ORIGIN) {
+        return Err(refuse(
+            StatusCode::FORBIDDEN,
+            "not for web pages: without admin.token only programs of this machine may ask",
+        ));
+    }
+    Ok(())
+}
+
+/// The values of a body: JSON with `value` or `values`, and `wait` in seconds; else text, one value in a line.
+fn asked(body: &[u8]) -> Result<Asked, Refusal> {
+    const SHAPE: &str = r#"send {"values": ["..."], "wait": 10}, or text with one value in a line"#;
+    let bad = |why: &str| refuse(StatusCode::BAD_REQUEST, &format!("{why}: {SHAPE}"));
+    let text = std::str::from_utf8(body).map_err(|_| bad("the body is not UTF-8"))?;
+    let mut wait = WAIT;
+    let values: Vec<String> = if text.trim_start().starts_with('{') {
+        let json: Value = serde_json::from_str(text).map_err(|error| bad(&format!("the body is no JSON ({error})")))?;
+        if let Some(seconds) = json.get("wait") {
+            let seconds = seconds.as_f64().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+            wait = seconds.ok_or_else(|| bad("`wait` is no number of seconds"))?.min(LONGEST_WAIT);
+        }
+        match (json.get("values").and_then(Value::as_array), json.get("value")) {
+            (Some(values), None) => values.iter().map(|value| value.as_str().map(str::to_owned)).collect::<Option<_>>(),
+            (None, Some(value)) => value.as_str().map(|value| vec![value.to_owned()]),
+            (Some(_), Some(_)) | (None, None) => None,
+        }
+        .ok_or_else(|| bad("there are no values in the body"))?
+    } else {
+        text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect()
+    };
+    if values.is_empty() {
+        return Err(bad("there are no values in the body"));
+    }
+    if values.len() > MOST_VALUES {
+        return Err(refuse(StatusCode::PAYLOAD_TOO_LARGE, &format!("more than {MOST_VALUES} values in one call")));
+    }
+    Ok(Asked { values, wait })
+}
+
+fn as_json(text: String) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], text).into_response()
+}
+
+fn refuse(status: StatusCode, why: &str) -> Refusal {
+    Refusal { status, why: why.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bodies_are_json_or_lines() {
+        let cases = [
+            (r#"{"values": ["a", "b"]}"#, "a,b for 10 s"),
+            (r#"{"value": "a", "wait": 0}"#, "a for 0 s"),
+            (r#"{"value": "a", "wait": 900}"#, "a for 25 s"),
+            (" a \n\nb\r\n", "a,b for 10 s"),
+            (r#"{"values": []}"#, "400"),
+            (r#"{"values": [1]}"#, "400"),
+            (r#"{"value": "a", "values": ["b"]}"#, "400"),
+            (r#"{"value": "a", "wait": -1}"#, "400"),
+            (r#"{"value": "#, "400"),
+            ("", "400"),
+            ("\n \n", "400"),
+        ];
+        for (body, expected) in cases {
+            let found = match asked(body.as_bytes()) {
+                Ok(asked) => format!("{} for {} s", asked.values.join(","), asked.wait.as_secs()),
+                Err(refused) => refused.status.as_u16().to_string(),
+            };
+            assert_eq!(found, expected, "{body}");
+        }
+        assert_eq!(asked(&b"a\n".repeat(101)).err().map(|refused| refused.status.as_u16()), Some(413));
+        assert_eq!(asked(b"\xff").err().map(|refused| refused.status.as_u16()), Some(400));
+    }
+}

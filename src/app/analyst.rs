@@ -1,0 +1,200 @@
+//! Answers analysts out of the running parts: what the cache knows, look-ups ahead of the stream, purges.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::{
+    admin::{self, Inquiry, Unknown},
+    annotate::{self, State, Summary},
+    app::Engine,
+    budget::Urgency,
+    cache::{Cache, Entry, Hit},
+    enrich::{Enricher, EventContext, Sighting},
+    extract::{Extraction, Extractor},
+    gate::{Gate, Suppression},
+    model::{Answer, Indicator, IndicatorKind, Role, SharedClock, Tlp},
+};
+
+/// What an analyst's question needs. `Clone` shares it.
+#[derive(Clone, Debug)]
+pub struct Analyst {
+    extractor: Arc<Extractor>,
+    gate: Arc<Gate>,
+    cache: Cache,
+    enricher: Enricher,
+    clock: SharedClock,
+}
+
+/// What is known of one indicator of a question.
+#[derive(Debug)]
+enum Known {
+    Suppressed(Suppression),
+    Asked { subject: Indicator, entry: Arc<Entry>, hopeful: bool },
+}
+
+/// A question and what is known of its indicators.
+#[derive(Debug)]
+pub struct Question {
+    analyst: Analyst,
+    extraction: Extraction,
+    /// Parallel to the extraction.
+    known: Vec<Known>,
+}
+
+impl Analyst {
+    /// Answers out of these parts.
+    pub fn new(engine: &Engine, enricher: Enricher) -> Self {
+        Self {
+            extractor: Arc::clone(&engine.extractor),
+            gate: Arc::clone(&engine.gate),
+            cache: engine.cache.clone(),
+            enricher,
+            clock: Arc::clone(&engine.clock),
+        }
+    }
+
+    /// Asks for every indicator of a text that may be looked up; what the cache holds fresh is not asked for again.
+    pub fn ask(&self, text: &str) -> Question {
+        let mut extraction = Extraction::default();
+        self.extractor.extract(text.as_bytes(), &mut extraction);
+        let marking = self.gate.tlp(extraction.marking());
+        let known = extraction.iter().map(|sighted| match sighted.indicator() {
+            None => Known::Suppressed(Suppression::NotedOnly),
+            Some(indicator) => match self.gate.suppression(indicator) {
+                Some(reason) => Known::Suppressed(reason),
+                None if !self.enricher.responsible(indicator.kind) => Known::Suppressed(Suppression::NoProvider),
+                None => {
+                    let mut buffer = String::new();
+                    self.ask_one(self.gate.subject(indicator, &mut buffer).to_owned(), marking)
+                }
+            },
+        });
+        let known = known.collect();
+        Question { analyst: self.clone(), extraction, known }
+    }
+
+    fn ask_one(&self, subject: Indicator, tlp: Tlp) -> Known {
+        let prior = match self.cache.get(subject.borrowed(), self.clock.monotonic()) {
+            Hit::Fresh(entry) if !self.enricher.would_add(&entry, tlp) => {
+                return Known::Asked { subject, entry, hopeful: false };
+            }
+            Hit::Fresh(entry) | Hit::Stale(entry) => Some(entry),
+            Hit::Miss => None,
+        };
+        let sighting =
+            Sighting { role: Role::Destination, urgency: Urgency::Urgent, tlp, event: EventContext::default() };
+        let asked = self.enricher.ask(&subject, prior.as_deref(), sighting, None);
+        Known::Asked { subject, entry: asked.entry, hopeful: asked.hopeful }
+    }
+
+    /// The indicators of a text, as they are asked for.
+    fn subjects(&self, text: &str) -> Vec<Indicator> {
+        let mut extraction = Extraction::default();
+        self.extractor.extract(text.as_bytes(), &mut extraction);
+        let mut buffer = String::new();
+        let indicators = extraction.iter().filter_map(|sighted| sighted.indicator());
+        indicators.map(|indicator| self.gate.subject(indicator, &mut buffer).to_owned()).collect()
+    }
+}
+
+impl Question {
+    fn settle(&mut self) -> bool {
+        let mut waiting = false;
+        let Analyst { enricher, cache, clock, .. } = &self.analyst;
+        for known in &mut self.known {
+            let Known::Asked { subject, entry, hopeful } = known else { continue };
+            if !*hopeful {
+                continue;
+            }
+            if let Some(current) = enricher.snapshot(subject) {
+                let sources = &current.assessment().sources;
+                *hopeful = sources.iter().any(|source| matches!(source.answer, Answer::Pending { .. }));
+                *entry = current;
+            } else {
+                // The flight is over; what came of it is in the cache.
+                *hopeful = false;
+                if let Hit::Fresh(current) | Hit::Stale(current) = cache.get(subject.borrowed(), clock.monotonic()) {
+                    *entry = current;
+                }
+            }
+            waiting |= *hopeful;
+        }
+        waiting
+    }
+}
+
+impl Inquiry for Question {
+    fn is_waiting(&mut self) -> bool {
+        self.settle()
+    }
+
+    fn count(&self) -> usize {
+        self.known.len()
+    }
+
+    fn annotation(&self) -> String {
+        let states: Vec<State<'_>> = self
+            .known
+            .iter()
+            .map(|known| match known {
+                Known::Suppressed(reason) => State::Suppressed(*reason),
+                Known::Asked { entry, .. } => State::Assessed(entry.assessment(), entry.fragment()),
+            })
+            .collect();
+        let summary = Summary::of(&states, self.extraction.truncated());
+        let mut out = Vec::new();
+        annotate::object(&self.extraction, &states, &summary, self.analyst.clock.wall_ms(), &mut out);
+        String::from_utf8(out).unwrap_or_default()
+    }
+}
+
+impl admin::Analyst for Analyst {
+    fn known(&self, kind: IndicatorKind, text: &str) -> Result<String, Unknown> {
+        let mut extraction = Extraction::default();
+        self.extractor.extract(text.as_bytes(), &mut extraction);
+        let Some(at) =
+            extraction.iter().position(|sighted| sighted.indicator().is_some_and(|found| found.kind == kind))
+        else {
+            return Err(Unknown::NoIndicator);
+        };
+        let mut buffer = String::new();
+        let subject = extraction.get(at).indicator().map(|found| self.gate.subject(found, &mut buffer).to_owned());
+        let subject = subject.ok_or(Unknown::NoIndicator)?;
+        let entry = self
+            .enricher
+            .snapshot(&subject)
+            .or_else(|| self.cache.peek(subject.borrowed()))
+            .ok_or(Unknown::NotKnown)?;
+        let known = (0..extraction.len()).map(|index| {
+            let (subject, entry) = (subject.clone(), Arc::clone(&entry));
+            if index == at {
+                Known::Asked { subject, entry, hopeful: false }
+            } else {
+                Known::Suppressed(Suppression::NotedOnly)
+            }
+        });
+        let question = Question { analyst: self.clone(), known: known.collect(), extraction };
+        let mut annotation: Value = serde_json::from_str(&question.annotation()).map_err(|_| Unknown::NotKnown)?;
+        let indicator = annotation.get_mut("indicators").and_then(|all| all.get_mut(at)).map(Value::take);
+        let mut indicator = indicator.ok_or(Unknown::NotKnown)?;
+        if let Some(members) = indicator.as_object_mut() {
+            // No event says these.
+            members.remove("fields");
+            members.remove("role");
+        }
+        Ok(indicator.to_string())
+    }
+
+    fn look_up(&self, text: &str) -> Box<dyn Inquiry> {
+        Box::new(self.ask(text))
+    }
+
+    fn purge(&self, text: &str) -> Result<Vec<(IndicatorKind, String)>, String> {
+        let subjects = self.subjects(text);
+        for subject in &subjects {
+            self.enricher.purge(subject).map_err(|error| error.to_string())?;
+        }
+        Ok(subjects.into_iter().map(|subject| (subject.kind, subject.value.to_string())).collect())
+    }
+}
