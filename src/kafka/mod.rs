@@ -7,6 +7,7 @@
 //!
 //! All of it blocks; none of it needs an async runtime, and none of it may be called from inside one.
 
+mod bounded;
 mod config;
 mod error;
 mod log;

@@ -2,7 +2,7 @@
 //!
 //! One transactional producer for each replica, under a name that outlives the process. At start it ends what its predecessor left open. Calls are judged as
 //! the client library prescribes: a retriable one is repeated, an abortable error means that the transaction has to be undone, a fatal one ends the
-//! process; anything else counts as fatal.
+//! process; anything else counts as fatal. One call may never return (see `bounded`): its producer is left behind then and another one takes its name.
 //!
 //! The library's flush sleeps 100 ms at a time, so nothing here is called before the delivery reports are in.
 
@@ -10,7 +10,7 @@ use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
     time::{Duration, Instant},
@@ -22,12 +22,12 @@ use rdkafka::{
     consumer::ConsumerGroupMetadata,
     error::{KafkaError as ClientError, KafkaResult, RDKafkaErrorCode as Code},
     message::OwnedMessage,
-    producer::{BaseProducer, BaseRecord, Producer as _, ThreadedProducer},
+    producer::{BaseProducer, BaseRecord, Producer as _, PurgeConfig, ThreadedProducer},
 };
 use tracing::{info, warn};
 
 use super::{
-    Config, KafkaError, properties,
+    Config, KafkaError, bounded, properties,
     sink::{
         Producer,
         report::{Reports, Shared, Suspect, failure, goes_with_its_transaction},
@@ -39,6 +39,10 @@ use crate::pipeline::Commit;
 const CALL: Duration = Duration::from_secs(1);
 /// Longest single call that cannot be taken up again: when it is over, the transaction is undone.
 const OFFSETS: Duration = Duration::from_secs(5);
+/// How much longer than that it may take to return before its producer is given up.
+const GRACE: Duration = Duration::from_secs(1);
+/// Producers that were left behind and still wait, at most: each of them keeps a few threads.
+const LEFT_BEHIND: usize = 8;
 /// Between two looks at what is under way.
 const LOOK: Duration = Duration::from_micros(200);
 /// Transactions that are undone one after the other for refused batches without a record to blame, before the output counts as failed.
@@ -68,6 +72,12 @@ pub(super) struct Transactions {
     timeout: Duration,
     ended: Mutex<Instant>,
     blameless: Mutex<u32>,
+    /// A call of the producer does not return: nothing else can be asked of it.
+    stuck: AtomicBool,
+    /// Producers whose call has not returned yet.
+    left_behind: Arc<AtomicUsize>,
+    /// The next producer, which has not got the name yet.
+    next: Mutex<Option<ThreadedProducer<Reports>>>,
 }
 
 impl fmt::Debug for Transactions {
@@ -112,6 +122,9 @@ impl Transactions {
             timeout: properties::transaction_timeout(&config.properties),
             ended: Mutex::new(Instant::now()),
             blameless: Mutex::new(0),
+            stuck: AtomicBool::new(false),
+            left_behind: Arc::default(),
+            next: Mutex::default(),
         })
     }
 
@@ -151,7 +164,7 @@ impl Transactions {
     pub(super) fn commit(
         &self,
         commits: &[Commit],
-        member: Option<&ConsumerGroupMetadata>,
+        member: Option<Arc<ConsumerGroupMetadata>>,
         give_up: impl Fn() -> bool,
     ) -> Result<(), Unfinished> {
         if !commits.is_empty() {
@@ -159,9 +172,9 @@ impl Transactions {
                 return Err(Unfinished::Undo("this replica is no member of the group at present".to_owned()));
             };
             let list = offsets(commits).map_err(|error| Unfinished::Undo(text(&error)))?;
-            self.repeat(&give_up, || self.producer.read().send_offsets_to_transaction(&list, member, OFFSETS))?;
+            self.repeat(&give_up, || self.send_offsets(list.clone(), &member, &give_up))?;
         }
-        self.repeat(&give_up, || self.producer.read().commit_transaction(CALL))?;
+        self.repeat(&give_up, || Some(self.producer.read().commit_transaction(CALL)))?;
         self.open.store(false, Ordering::Release);
         *self.ended.lock() = Instant::now();
         *self.blameless.lock() = 0;
@@ -172,6 +185,10 @@ impl Transactions {
     /// The next transaction does not begin yet.
     pub(super) fn undo(&self) -> Result<(), Unfinished> {
         self.set_broken();
+        if self.stuck.load(Ordering::Acquire) {
+            self.renew("a call to the coordinator of the group does not return")?;
+            self.open.store(false, Ordering::Release);
+        }
         if self.open.load(Ordering::Acquire) {
             let aborted = self.producer.read().abort_transaction(CALL);
             match aborted.as_ref().map_err(judge) {
@@ -199,20 +216,41 @@ impl Transactions {
         {
             return Err(Unfinished::Fatal(fatal(&self.id, error)));
         }
-        let context = Reports::of_transactions(Arc::clone(&self.shared));
-        let refused = |error: ClientError| Unfinished::Fatal(KafkaError::Settings(error.to_string()));
-        let fresh: ThreadedProducer<Reports> = self.settings.create_with_context(context).map_err(refused)?;
+        self.renew("the brokers had ended the transaction")
+    }
+
+    /// Goes on with a new producer, which undoes what the one before has open; called again while the brokers do not give it the name.
+    fn renew(&self, why: &str) -> Result<(), Unfinished> {
+        let mut next = self.next.lock();
+        let fresh = match next.take() {
+            Some(fresh) => fresh,
+            None => {
+                let refused = |error: ClientError| Unfinished::Fatal(KafkaError::Settings(error.to_string()));
+                let context = Reports::of_transactions(Arc::clone(&self.shared));
+                self.settings.create_with_context(context).map_err(refused)?
+            }
+        };
         if let Err(error) = fresh.init_transactions(CALL) {
             return Err(match judge(&error) {
-                Verdict::Again => Unfinished::TimeOver,
+                Verdict::Again => {
+                    *next = Some(fresh);
+                    Unfinished::TimeOver
+                }
                 Verdict::Undo | Verdict::Fatal => Unfinished::Fatal(fatal(&self.id, &error)),
             });
         }
-        warn!(transactional_id = self.id, "the brokers had ended the transaction; going on with a new producer");
+        warn!(transactional_id = self.id, why, "going on with a new producer");
         let old = std::mem::replace(&mut *self.producer.write(), fresh);
-        // Reports what it still held.
+        // What becomes of it concerns nobody any more, but what it still holds is reported.
+        old.context().retire();
+        old.purge(PurgeConfig::default().queue().inflight());
         drop(old);
+        self.stuck.store(false, Ordering::Release);
         *self.ended.lock() = Instant::now();
+        if self.left_behind.load(Ordering::Acquire) > LEFT_BEHIND {
+            let reason = "calls to the coordinator of the group do not return, time after time: start it again";
+            return Err(Unfinished::Fatal(KafkaError::Transaction { id: self.id.clone(), reason: reason.to_owned() }));
+        }
         Ok(())
     }
 
@@ -226,10 +264,13 @@ impl Transactions {
 
     /// Commits what was sent since the source has ended, or undoes it.
     pub(super) fn end(&self, within: Duration) -> bool {
+        if self.stuck.load(Ordering::Acquire) {
+            return false;
+        }
         let end = Instant::now() + within.max(Duration::from_millis(100));
         let done = self.settle(end) && self.size().0 > 0;
         if done || (self.size().0 == 0 && !self.is_broken()) {
-            match self.repeat(&|| Instant::now() >= end, || self.producer.read().commit_transaction(CALL)) {
+            match self.repeat(&|| Instant::now() >= end, || Some(self.producer.read().commit_transaction(CALL))) {
                 Ok(()) => return true,
                 Err(reason) => warn!(?reason, "the last transaction was not committed"),
             }
@@ -243,10 +284,32 @@ impl Transactions {
         false
     }
 
-    /// Repeats a call as long as that is what the library wants.
-    fn repeat(&self, give_up: &impl Fn() -> bool, call: impl Fn() -> KafkaResult<()>) -> Result<(), Unfinished> {
+    /// Adds offsets to the transaction; `None` when the call does not return.
+    fn send_offsets(
+        &self,
+        list: TopicPartitionList,
+        member: &Arc<ConsumerGroupMetadata>,
+        give_up: &impl Fn() -> bool,
+    ) -> Option<KafkaResult<()>> {
+        let (producer, member) = (self.producer.read().clone(), Arc::clone(member));
+        let call = move || producer.send_offsets_to_transaction(&list, &member, OFFSETS);
+        let returned = bounded::call(call, OFFSETS + GRACE, give_up, &self.left_behind);
+        self.stuck.store(returned.is_none(), Ordering::Release);
+        returned
+    }
+
+    /// Repeats a call as long as that is what the library wants. One that does not return is given up with its transaction.
+    fn repeat(
+        &self,
+        give_up: &impl Fn() -> bool,
+        call: impl Fn() -> Option<KafkaResult<()>>,
+    ) -> Result<(), Unfinished> {
         loop {
-            let Err(error) = call() else { return Ok(()) };
+            let error = match call() {
+                Some(Ok(())) => return Ok(()),
+                Some(Err(error)) => error,
+                None => return Err(Unfinished::Undo("the coordinator of the group does not answer".to_owned())),
+            };
             match judge(&error) {
                 Verdict::Again if give_up() => return Err(Unfinished::TimeOver),
                 Verdict::Again => {}

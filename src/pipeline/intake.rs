@@ -47,6 +47,8 @@ pub struct PipelineIntake {
     crowded: bool,
     /// Revoked records were still under way when the time was over.
     left_behind: bool,
+    /// Windows of partitions that went while records of theirs were under way.
+    gone: Vec<u32>,
     bytes_bound: usize,
     metrics: Metrics,
     /// Reads what earlier owners owe, where that stands on a log.
@@ -76,6 +78,7 @@ impl PipelineIntake {
             assigned: 0,
             crowded: false,
             left_behind: false,
+            gone: Vec::new(),
             bytes_bound,
             metrics,
             replays,
@@ -169,6 +172,9 @@ impl Intake for PipelineIntake {
                 break;
             }
         }
+        let earlier = std::mem::take(&mut self.gone);
+        self.gone = earlier.into_iter().filter(|window| self.unfinished(&[*window]) > 0).collect();
+        self.gone.extend(&windows);
         if lost {
             return Vec::new();
         }
@@ -243,8 +249,10 @@ impl Intake for PipelineIntake {
                 self.tracker.fail("a shard ended while a transaction was being undone");
             }
         }
-        for (_, owned) in self.owned.drain() {
-            self.tracker.abandon_all(owned.window);
+        // Of partitions that went before nobody hears any more what became of their records: they would count as under way for ever.
+        let gone = std::mem::take(&mut self.gone);
+        for window in self.owned.drain().map(|(_, owned)| owned.window).chain(gone) {
+            self.tracker.abandon_all(window);
         }
         self.turns.release(true);
         (self.crowded, self.left_behind) = (false, false);

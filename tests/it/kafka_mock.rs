@@ -11,7 +11,7 @@ use rdkafka::{
     producer::DefaultProducerContext,
     types::{RDKafkaApiKey, RDKafkaRespErr},
 };
-use sidelight::kafka::Config;
+use sidelight::kafka::{Config, Guarantee};
 use tokio::net::TcpSocket;
 
 use crate::support::{
@@ -120,6 +120,29 @@ fn an_outage_is_waited_out() {
     assert!(!running.source.is_finished());
     running.stop();
     assert_each_once(&config, 1000);
+}
+
+#[test]
+fn a_call_that_never_returns_does_not_hold_transactions_up() {
+    let (cluster, config) = cluster("mock-stuck", 1);
+    let transaction_interval = Duration::from_millis(5);
+    let config = Config { guarantee: Guarantee::ExactlyOnce, transaction_interval, ..config };
+    let running = Running::start(&config);
+    let status = running.source.status();
+    eventually("it has joined", || status.joined());
+    // After this answer the library waits for the connection to some broker to come or go before it asks for the group's coordinator again.
+    cluster.request_errors(RDKafkaApiKey::FindCoordinator, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_COORDINATOR]);
+    produce_numbered(&config.brokers, &config.topics[0], 1, 0..1);
+    eventually("the transaction is undone", || status.transactions_undone() == 1);
+    // The stand-in forgets offsets of transactions. But whoever reads is also who commits: each record that comes tells of the commit before it.
+    eventually("its record is read again", || running.received() == 2);
+    for n in 1..20_u32 {
+        produce_numbered(&config.brokers, &config.topics[0], 1, n..n + 1);
+        eventually("it goes on", || running.received() == u64::from(n + 2));
+        eventually("it is written", || running.acknowledged() == u64::from(n + 2));
+    }
+    assert_eq!(status.transactions_undone(), 1);
+    running.stop();
 }
 
 #[test]

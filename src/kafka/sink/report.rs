@@ -147,20 +147,22 @@ pub(in crate::kafka) struct Reports {
     shared: Arc<Shared>,
     /// Sends the records of a refused batch one by one; `None` in the producer that does so.
     single: Option<ThreadedProducer<Reports>>,
+    /// Another producer has taken this one's place: its errors say nothing of the transactions to come.
+    retired: AtomicBool,
 }
 
 impl Reports {
     pub(super) fn of_batches(shared: Arc<Shared>, single: ThreadedProducer<Reports>) -> Self {
-        Self { shared, single: Some(single) }
+        Self { shared, single: Some(single), retired: AtomicBool::new(false) }
     }
 
     /// Of the one producer that writes transactions.
     pub(in crate::kafka) fn of_transactions(shared: Arc<Shared>) -> Self {
-        Self { shared, single: None }
+        Self { shared, single: None, retired: AtomicBool::new(false) }
     }
 
     pub(super) fn of_single_records(shared: Arc<Shared>) -> Self {
-        Self { shared, single: None }
+        Self { shared, single: None, retired: AtomicBool::new(false) }
     }
 
     /// Sends a record again by itself; false when that is not possible. Waits for room: this producer's reports come
@@ -189,6 +191,11 @@ impl Reports {
 }
 
 impl Reports {
+    /// Another producer takes this one's place.
+    pub(in crate::kafka) fn retire(&self) {
+        self.retired.store(true, Ordering::Release);
+    }
+
     /// A record that was not written takes its transaction down.
     fn undone(&self, code: Code, message: &BorrowedMessage<'_>, slot: usize) {
         self.shared.set_broken();
@@ -214,6 +221,9 @@ impl ClientContext for Reports {
     }
 
     fn error(&self, error: ClientError, reason: &str) {
+        if self.retired.load(Ordering::Acquire) {
+            return;
+        }
         let code = error.rdkafka_error_code().unwrap_or(Code::Unknown);
         if code == Code::Fatal && self.shared.transactional {
             // Whether it is the end is seen when the transaction is undone.

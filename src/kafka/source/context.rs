@@ -76,7 +76,7 @@ pub(super) struct State {
     /// Exactly once: where records are written.
     pub(super) transactions: Option<Arc<Transactions>>,
     /// The membership under which the owned partitions are read.
-    pub(super) member: Option<ConsumerGroupMetadata>,
+    pub(super) member: Option<Arc<ConsumerGroupMetadata>>,
     /// Of the transaction.
     pub(super) progress: Progress,
     /// The transaction has to be undone.

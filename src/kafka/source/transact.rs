@@ -142,8 +142,8 @@ impl SourceContext {
             let end = last_call.unwrap_or(end);
             asked && Instant::now() >= end
         };
-        let member = if self.fresh_members { consumer.group_metadata() } else { None };
-        match transactions.commit(&due, member.as_ref().or(state.member.as_ref()), give_up) {
+        let member = if self.fresh_members { consumer.group_metadata().map(Arc::new) } else { None };
+        match transactions.commit(&due, member.or_else(|| state.member.clone()), give_up) {
             Ok(()) => Attempt::Committed,
             Err(Unfinished::Undo(reason)) => {
                 if self.limiter.admit("transaction").is_some() {
@@ -302,7 +302,7 @@ impl SourceContext {
         member: Option<ConsumerGroupMetadata>,
     ) {
         if member.is_some() && !consumer.assignment_lost() {
-            state.member = member;
+            state.member = member.map(Arc::new);
         }
     }
 

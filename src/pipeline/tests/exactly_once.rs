@@ -1,7 +1,12 @@
 //! Exactly once: undoing, and the room in the metadata of a commit.
 
+use std::{thread, time::Duration};
+
 use super::{KNOWN, OTHER, Plan, Rig, SECOND, UNKNOWN};
-use crate::pipeline::{Destination, Intake};
+use crate::pipeline::{
+    Delivered as _, DeliveryFailure, Destination, Intake,
+    mailbox::{Mail, News},
+};
 
 #[test]
 fn what_was_undone_is_done_again_and_only_that() {
@@ -51,4 +56,31 @@ fn events_leave_before_the_metadata_of_a_commit_overflows() {
     assert!(rig.intake.fits() && !rig.intake.paused_wanted());
     let commit = rig.intake.committable().pop().expect("half of them have left");
     assert!(commit.next >= 14_000 && commit.metadata.len() <= 4_000, "{}", commit.next);
+}
+
+#[test]
+fn records_of_a_lost_partition_do_not_stay_under_way_when_their_transaction_is_undone() {
+    let mut rig = Rig::new(&Plan::default());
+    rig.feed(None, Some(KNOWN));
+    rig.feed(None, Some(UNKNOWN));
+    assert_eq!((rig.sent().len(), rig.tracker.records()), (1, 2), "one is under way, one waits");
+    let Rig { intake, shard, handle, .. } = &mut rig;
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            loop {
+                if let Mail::News(news) = handle.mailbox().take(Duration::from_secs(60)) {
+                    let last = matches!(news, News::Undo(_));
+                    shard.news(news);
+                    if last {
+                        break;
+                    }
+                }
+            }
+        });
+        intake.revoke(&[("in".into(), 0)], true, Duration::from_secs(60));
+        intake.undo();
+    });
+    // As the library reports it, before or after.
+    rig.tracker.delivered(rig.sent()[0].token, Err(DeliveryFailure::Undone));
+    assert_eq!((rig.tracker.records(), rig.tracker.bytes()), (0, 0));
 }

@@ -218,6 +218,12 @@ impl Intake for EchoIntake {
         let mut inner = self.0.inner.lock();
         self.0.commits(&mut inner, |_| true)
     }
+
+    fn undo(&mut self) {
+        let mut inner = self.0.inner.lock();
+        inner.partitions.clear();
+        inner.waiting.clear();
+    }
 }
 
 /// A running echo.
@@ -237,7 +243,7 @@ impl Running {
         let kafka = Kafka::connect(config.clone(), SystemClock::shared())?;
         let sink = kafka.sink(Arc::clone(&echo) as Arc<dyn Delivered>)?;
         assert!(echo.sink.set(Arc::clone(&sink)).is_ok());
-        let source = kafka.source(Box::new(EchoIntake(Arc::clone(&echo))))?;
+        let source = kafka.source_before(&sink, Box::new(EchoIntake(Arc::clone(&echo))))?;
         Ok(Self { echo, sink, source })
     }
 
