@@ -223,6 +223,11 @@ impl<T: Clone> Purse<T> {
         calls as u64 * u64::from(self.cost)
     }
 
+    /// What the calls of this request are for that may start.
+    pub fn won(&self, seq: u64) -> impl Iterator<Item = &T> {
+        self.tickets.iter().filter(move |ticket| ticket.lease == seq).map(|ticket| &ticket.item)
+    }
+
     /// Something changed in the ledger: where this replica would get units that are worth it, it need not wait any longer.
     pub fn reconsider(&mut self, ledger: &Ledger, replica: u64, waiting: usize, now: Reading, now_ms: i64) {
         if self.quiet_until > now.monotonic

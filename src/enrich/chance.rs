@@ -33,8 +33,9 @@ pub(super) fn is_hopeful(flight: &Flight, desks: &[Desk], now: Duration, wait: D
             in_time
                 && *not_before <= until
                 && desks.get(slot.provider).is_some_and(|desk| {
-                    desk.queue.is_held(flight.place)
-                        || !desk.is_closed() && desk.blocked(now).and_then(|(_, at)| at).is_none_or(|at| at <= until)
+                    desk.queue.is_won(flight.place)
+                        || !desk.is_closed()
+                            && desk.blocked_in(flight.place, now).and_then(|(_, at)| at).is_none_or(|at| at <= until)
                 })
         }
         SlotState::Answered { .. } | SlotState::Over { .. } => false,

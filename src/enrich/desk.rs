@@ -250,11 +250,31 @@ impl Desk {
         self.typical = if self.typical.is_zero() { length } else { (self.typical * 7 + length) / 8 };
     }
 
+    /// Why what waits in this place cannot be asked about now, as [`blocked`](Self::blocked). A call that was asked for in the ledger is none before it is
+    /// granted, however late the answer comes.
+    pub(super) fn blocked_in(&self, place: Place, now: Duration) -> Option<(Blocked, Option<Duration>)> {
+        if self.queue.is_won(place) {
+            return None;
+        }
+        let blocked = self.blocked(now);
+        // It may be paid from the reserve.
+        let may_come = matches!(blocked, Some((Blocked::Quota, Some(_))))
+            && place.is_urgent()
+            && self.queue.is_held(place)
+            && self.capacity_within(now, Duration::ZERO, Urgency::Urgent) > 0;
+        if may_come { None } else { blocked }
+    }
+
     /// Whether more wait than the budget lets through within `wait`: then the quota is what they wait for, and the shortest window is when to look again.
-    pub(super) fn overdrawn(&self, now: Duration, wait: Duration) -> Option<(Blocked, Option<Duration>)> {
-        let waiting = u64::try_from(self.queue.ready().div_ceil(self.batch)).unwrap_or(u64::MAX);
+    pub(super) fn overdrawn(&self, place: Place, now: Duration, wait: Duration) -> Option<(Blocked, Option<Duration>)> {
+        if self.queue.is_won(place) {
+            return None;
+        }
+        let calls = |indicators: usize| u64::try_from(indicators.div_ceil(self.batch)).unwrap_or(u64::MAX);
         let room = self.capacity_within(now, wait, Urgency::Ordinary);
-        (waiting >= room).then(|| (Blocked::Quota, Some(now.saturating_add(self.key.window))))
+        let asked = calls(self.queue.asked());
+        let too_many = if self.queue.is_held(place) { asked > room } else { calls(self.queue.ready()) >= room };
+        too_many.then(|| (Blocked::Quota, Some(now.saturating_add(self.key.window))))
     }
 
     /// Whether a call may be tried now, apart from budget and call slots.

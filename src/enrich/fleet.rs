@@ -427,6 +427,13 @@ impl Board {
         let Some(lease) = &mut desk.key.lease else { return };
         let there = member.fleet.look(|_, there| there).unwrap_or_default();
         let answered = lease.purse.answered(seq, granted, now, there);
+        for indicator in lease.purse.won(seq) {
+            if let Some(flight) = self.flights.get_mut(indicator) {
+                desk.queue.won(flight.place);
+                // What is shown may say that it has to wait.
+                flight.snapshot = None;
+            }
+        }
         let taken: Vec<(Indicator, Duration)> = answered
             .taken
             .into_iter()

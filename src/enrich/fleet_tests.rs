@@ -401,3 +401,26 @@ fn a_backlog_behind_a_call_that_has_not_begun_is_one_call() {
     let calls: Vec<_> = std::iter::from_fn(|| replicas.take_call(0).ok()).collect();
     assert_eq!(calls, [vec![address(0)], (1..5).map(address).collect()]);
 }
+
+#[test]
+fn who_waits_for_a_late_answer_of_the_ledger_says_what_the_ledger_has() {
+    let mut fleet = Replicas::new("2/min", 2);
+    fleet.ask(0, 1);
+    assert_eq!(fleet.take(0), Ok(address(1)));
+    let late = |fleet: &mut Replicas, n: u8| {
+        fleet.ask(1, n);
+        let now = fleet.now();
+        assert!(fleet.boards[1].0.peek(0, now.monotonic, now.wall_ms).is_err(), "the answer is on its way");
+        fleet.says(1, n)
+    };
+    assert_eq!(late(&mut fleet, 2), Answer::Pending { reason: Reason::Queued }, "one call is left");
+    fleet.clock.advance(MS(1_100));
+    let out_of_reach = fleet.says(1, 2);
+    assert!(matches!(out_of_reach, Answer::Throttled { reason: Reason::Quota, retry_at: None }), "{out_of_reach:?}");
+    fleet.exchange();
+    assert_eq!(fleet.says(1, 2), Answer::Pending { reason: Reason::Queued }, "the call may start");
+    assert_eq!(fleet.take(1), Ok(address(2)));
+    let used_up = late(&mut fleet, 3);
+    assert!(matches!(used_up, Answer::Throttled { reason: Reason::Quota, retry_at: Some(_) }), "{used_up:?}");
+    assert!(!fleet.ask(1, 3).hopeful);
+}

@@ -38,10 +38,9 @@ impl Board {
         for slot in &flight.slots {
             let Some(desk) = self.desks.get(slot.provider) else { continue };
             let blocked = match slot.state {
-                SlotState::Waiting { .. } if desk.queue.is_held(flight.place) => None,
                 SlotState::Waiting { .. } => desk
-                    .blocked(now)
-                    .or_else(|| if flight.hopeful { None } else { desk.overdrawn(now, self.deadline) })
+                    .blocked_in(flight.place, now)
+                    .or_else(|| if flight.hopeful { None } else { desk.overdrawn(flight.place, now, self.deadline) })
                     .map(|(why, at)| (why, at.map(|at| wall_at(at, now, wall_ms)))),
                 SlotState::Calling { .. } | SlotState::Answered { .. } | SlotState::Over { .. } => None,
             };

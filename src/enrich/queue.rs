@@ -46,6 +46,8 @@ pub(super) struct Queue {
     delayed: BTreeMap<(Duration, Place), Indicator>,
     /// Those for which a call was asked for, or may start, in the fleet's ledger.
     held: BTreeMap<Place, Indicator>,
+    /// Those of them for which the ledger has not answered.
+    asked: BTreeSet<Place>,
 }
 
 impl Queue {
@@ -61,6 +63,7 @@ impl Queue {
     /// Leaves the line.
     pub(super) fn remove(&mut self, place: Place, not_before: Duration) {
         self.urgent.remove(&place);
+        self.asked.remove(&place);
         if self.ready.remove(&place).is_none() && self.held.remove(&place).is_none() {
             self.delayed.remove(&(not_before, place));
         }
@@ -77,6 +80,9 @@ impl Queue {
     pub(super) fn step(&mut self, from: Place, to: Place, indicator: Indicator, not_before: Duration, now: Duration) {
         if self.held.remove(&from).is_some() {
             self.held.insert(to, indicator);
+            if self.asked.remove(&from) {
+                self.asked.insert(to);
+            }
         } else {
             self.remove(from, not_before);
             self.push(to, indicator, not_before, now);
@@ -87,6 +93,7 @@ impl Queue {
     pub(super) fn hold(&mut self, urgency: Urgency) -> Option<Indicator> {
         let (place, indicator) = self.leave(urgency)?;
         self.held.insert(place, indicator.clone());
+        self.asked.insert(place);
         Some(indicator)
     }
 
@@ -101,9 +108,25 @@ impl Queue {
         self.held.contains_key(&place)
     }
 
+    /// A call for what is held may start.
+    pub(super) fn won(&mut self, place: Place) {
+        self.asked.remove(&place);
+    }
+
+    /// Whether a call for it may start.
+    pub(super) fn is_won(&self, place: Place) -> bool {
+        self.held.contains_key(&place) && !self.asked.contains(&place)
+    }
+
+    /// How many calls were asked for that nobody has answered, in indicators.
+    pub(super) fn asked(&self) -> usize {
+        self.asked.len()
+    }
+
     /// Back into the line, not to be tried before `not_before`. Without effect where the place is not held.
     pub(super) fn release(&mut self, place: Place, not_before: Duration, now: Duration) -> bool {
         let Some(indicator) = self.held.remove(&place) else { return false };
+        self.asked.remove(&place);
         self.push(place, indicator, not_before, now);
         true
     }
@@ -155,6 +178,7 @@ impl Queue {
     /// Empties the line.
     pub(super) fn drain(&mut self) -> Vec<Indicator> {
         self.urgent.clear();
+        self.asked.clear();
         let delayed = std::mem::take(&mut self.delayed).into_values();
         let held = std::mem::take(&mut self.held).into_values();
         std::mem::take(&mut self.ready).into_values().chain(delayed).chain(held).collect()
