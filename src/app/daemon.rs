@@ -168,11 +168,15 @@ impl App {
         let text = gauge.failure().or(failed);
         engine.shutdown();
         drop(admin);
-        ended?;
+        // A right that is missing says more than what followed from it, and so does what became of the output than what the input made of that.
+        if let Err(lost @ KafkaError::Forbidden { .. }) = ended {
+            return Err(lost.into());
+        }
         if let Some(text) = text {
             error!(reason = text, "ending, what was not written will be read again");
             return Err(AppError::Output(text));
         }
+        ended?;
         if clean {
             info!("drained");
             Ok(Ended::Drained)

@@ -59,10 +59,68 @@ pub(super) enum Unfinished {
     TimeOver,
 }
 
-/// The transactional producer's control.
-pub(super) struct Transactions {
+/// What a refusal has to name.
+#[derive(Debug)]
+struct Names {
     id: String,
     group: String,
+    read: String,
+    written: String,
+}
+
+impl Names {
+    fn of(config: &Config) -> Self {
+        let quoted = |names: &[&String]| names.iter().map(|name| format!("'{name}'")).collect::<Vec<_>>().join(", ");
+        Self {
+            id: config.transactional_id(),
+            group: config.group_id.clone(),
+            read: quoted(&config.topics.iter().collect::<Vec<_>>()),
+            written: quoted(&[&config.output_topic, &config.late_topic, &config.dlq_topic]),
+        }
+    }
+
+    /// The right that this error says is missing, if it says so: undoing and trying again would not bring it back.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "other codes say nothing of rights")]
+    fn lost_right(&self, error: &ClientError, call: Call) -> Option<KafkaError> {
+        let Self { id, group, read, written } = self;
+        let what = match error.rdkafka_error_code()? {
+            Code::GroupAuthorizationFailed => format!("commit offsets of group '{group}'"),
+            Code::TransactionalIdAuthorizationFailed | Code::ClusterAuthorizationFailed => {
+                format!("write transactions as '{id}'")
+            }
+            Code::TopicAuthorizationFailed if call == Call::Offsets => format!("read {read}"),
+            Code::TopicAuthorizationFailed => format!("write to each of {written} and of the topics of state"),
+            _ => return None,
+        };
+        Some(KafkaError::Forbidden { what, reason: text(error) })
+    }
+
+    /// What makes transactions impossible.
+    fn fatal(&self, error: &ClientError) -> KafkaError {
+        if let Some(lost) = self.lost_right(error, Call::Other) {
+            return lost;
+        }
+        let mut reason = text(error);
+        if let Some(Code::Fenced | Code::ProducerFenced | Code::InvalidProducerEpoch) = error.rdkafka_error_code() {
+            reason.push_str(
+                "; either another process runs with the same kafka.instance_id, or this one was away for longer than transaction.timeout.ms: \
+                 start it again",
+            );
+        }
+        KafkaError::Transaction { id: self.id.clone(), reason }
+    }
+}
+
+/// Which call was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Call {
+    Offsets,
+    Other,
+}
+
+/// The transactional producer's control.
+pub(super) struct Transactions {
+    names: Names,
     producer: Producer,
     shared: Arc<Shared>,
     settings: ClientConfig,
@@ -82,7 +140,7 @@ pub(super) struct Transactions {
 
 impl fmt::Debug for Transactions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Transactions").field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("Transactions").field("id", &self.names.id).finish_non_exhaustive()
     }
 }
 
@@ -94,7 +152,7 @@ impl Transactions {
         producer: Producer,
         shared: Arc<Shared>,
     ) -> Result<Self, KafkaError> {
-        let id = config.transactional_id();
+        let names = Names::of(config);
         let started = Instant::now();
         loop {
             let begun = producer.read().init_transactions(CALL);
@@ -105,15 +163,14 @@ impl Transactions {
                     let (brokers, waited) = (config.brokers.clone(), config.start_timeout);
                     return Err(KafkaError::Unreachable { brokers, waited, reason: text(&error) });
                 }
-                Verdict::Undo | Verdict::Fatal => return Err(fatal(&id, &error)),
+                Verdict::Undo | Verdict::Fatal => return Err(names.fatal(&error)),
             }
         }
-        producer.read().begin_transaction().map_err(|error| fatal(&id, &error))?;
-        info!(transactional_id = id, took_ms = started.elapsed().as_millis(), "transactions ready");
+        producer.read().begin_transaction().map_err(|error| names.fatal(&error))?;
+        info!(transactional_id = names.id, took_ms = started.elapsed().as_millis(), "transactions ready");
         let probing = properties::probing_producer(config);
         Ok(Self {
-            id,
-            group: config.group_id.clone(),
+            names,
             producer,
             shared,
             settings,
@@ -172,9 +229,9 @@ impl Transactions {
                 return Err(Unfinished::Undo("this replica is no member of the group at present".to_owned()));
             };
             let list = offsets(commits).map_err(|error| Unfinished::Undo(text(&error)))?;
-            self.repeat(&give_up, || self.send_offsets(list.clone(), &member, &give_up))?;
+            self.repeat(Call::Offsets, &give_up, || self.send_offsets(list.clone(), &member, &give_up))?;
         }
-        self.repeat(&give_up, || Some(self.producer.read().commit_transaction(CALL)))?;
+        self.repeat(Call::Other, &give_up, || Some(self.producer.read().commit_transaction(CALL)))?;
         self.open.store(false, Ordering::Release);
         *self.ended.lock() = Instant::now();
         *self.blameless.lock() = 0;
@@ -190,6 +247,12 @@ impl Transactions {
             self.open.store(false, Ordering::Release);
         }
         if self.open.load(Ordering::Acquire) {
+            // It cannot begin, of course: the library says what became of the one that is open.
+            if let Err(state) = self.producer.read().begin_transaction()
+                && let Some(lost) = self.names.lost_right(&state, Call::Other)
+            {
+                return Err(Unfinished::Fatal(lost));
+            }
             let aborted = self.producer.read().abort_transaction(CALL);
             match aborted.as_ref().map_err(judge) {
                 Ok(()) => {}
@@ -214,7 +277,7 @@ impl Transactions {
         if let Err(error) = failed
             && !is_over(error.rdkafka_error_code(), self.ended.lock().elapsed() >= self.timeout)
         {
-            return Err(Unfinished::Fatal(fatal(&self.id, error)));
+            return Err(Unfinished::Fatal(self.names.fatal(error)));
         }
         self.renew("the brokers had ended the transaction")
     }
@@ -236,10 +299,10 @@ impl Transactions {
                     *next = Some(fresh);
                     Unfinished::TimeOver
                 }
-                Verdict::Undo | Verdict::Fatal => Unfinished::Fatal(fatal(&self.id, &error)),
+                Verdict::Undo | Verdict::Fatal => Unfinished::Fatal(self.names.fatal(&error)),
             });
         }
-        warn!(transactional_id = self.id, why, "going on with a new producer");
+        warn!(transactional_id = self.names.id, why, "going on with a new producer");
         let old = std::mem::replace(&mut *self.producer.write(), fresh);
         // What becomes of it concerns nobody any more, but what it still holds is reported.
         old.context().retire();
@@ -248,15 +311,16 @@ impl Transactions {
         self.stuck.store(false, Ordering::Release);
         *self.ended.lock() = Instant::now();
         if self.left_behind.load(Ordering::Acquire) > LEFT_BEHIND {
-            let reason = "calls to the coordinator of the group do not return, time after time: start it again";
-            return Err(Unfinished::Fatal(KafkaError::Transaction { id: self.id.clone(), reason: reason.to_owned() }));
+            let reason =
+                "calls to the coordinator of the group do not return, time after time: start it again".to_owned();
+            return Err(Unfinished::Fatal(KafkaError::Transaction { id: self.names.id.clone(), reason }));
         }
         Ok(())
     }
 
     /// Begins the next transaction.
     pub(super) fn begin(&self) -> Result<(), KafkaError> {
-        self.producer.read().begin_transaction().map_err(|error| fatal(&self.id, &error))?;
+        self.producer.read().begin_transaction().map_err(|error| self.names.fatal(&error))?;
         self.open.store(true, Ordering::Release);
         self.shared.begin();
         Ok(())
@@ -270,7 +334,8 @@ impl Transactions {
         let end = Instant::now() + within.max(Duration::from_millis(100));
         let done = self.settle(end) && self.size().0 > 0;
         if done || (self.size().0 == 0 && !self.is_broken()) {
-            match self.repeat(&|| Instant::now() >= end, || Some(self.producer.read().commit_transaction(CALL))) {
+            let give_up = || Instant::now() >= end;
+            match self.repeat(Call::Other, &give_up, || Some(self.producer.read().commit_transaction(CALL))) {
                 Ok(()) => return true,
                 Err(reason) => warn!(?reason, "the last transaction was not committed"),
             }
@@ -301,6 +366,7 @@ impl Transactions {
     /// Repeats a call as long as that is what the library wants. One that does not return is given up with its transaction.
     fn repeat(
         &self,
+        what: Call,
         give_up: &impl Fn() -> bool,
         call: impl Fn() -> Option<KafkaResult<()>>,
     ) -> Result<(), Unfinished> {
@@ -310,14 +376,12 @@ impl Transactions {
                 Some(Err(error)) => error,
                 None => return Err(Unfinished::Undo("the coordinator of the group does not answer".to_owned())),
             };
+            if let Some(lost) = self.names.lost_right(&error, what) {
+                return Err(Unfinished::Fatal(lost));
+            }
             match judge(&error) {
                 Verdict::Again if give_up() => return Err(Unfinished::TimeOver),
                 Verdict::Again => {}
-                // It would be undone again and again.
-                Verdict::Undo if error.rdkafka_error_code() == Some(Code::GroupAuthorizationFailed) => {
-                    let what = format!("commit offsets of group '{}'", self.group);
-                    return Err(Unfinished::Fatal(KafkaError::Forbidden { what, reason: text(&error) }));
-                }
                 Verdict::Undo => return Err(Unfinished::Undo(text(&error))),
                 // Whether it is the end is seen when the transaction is undone.
                 Verdict::Fatal => return Err(Unfinished::Undo(text(&error))),
@@ -327,7 +391,7 @@ impl Transactions {
 
     /// Tries records of a refused batch one by one, in transactions that are undone whatever comes of them.
     fn examine(&self, suspects: Vec<Suspect>) -> Result<(), KafkaError> {
-        let failed = |error: &ClientError| fatal(&self.id, error);
+        let failed = |error: &ClientError| self.names.fatal(error);
         let verdicts = Probe::default();
         let probe: BaseProducer<Probe> = self
             .probing
@@ -355,7 +419,7 @@ impl Transactions {
         warn!(records = count, to_blame, "a batch was refused; its records were tried one by one");
         if *blameless >= BLAMELESS {
             let reason = "batches are refused whose records are accepted one by one: max.message.bytes of a topic was lowered; a restart takes the new limit";
-            return Err(KafkaError::Transaction { id: self.id.clone(), reason: reason.to_owned() });
+            return Err(KafkaError::Transaction { id: self.names.id.clone(), reason: reason.to_owned() });
         }
         Ok(())
     }
@@ -421,22 +485,6 @@ fn is_over(code: Option<Code>, timed_out: bool) -> bool {
 
 fn text(error: &ClientError) -> String {
     if let ClientError::Transaction(error) = error { error.string() } else { error.to_string() }
-}
-
-fn fatal(id: &str, error: &ClientError) -> KafkaError {
-    if let Some(code @ (Code::TransactionalIdAuthorizationFailed | Code::ClusterAuthorizationFailed)) =
-        error.rdkafka_error_code()
-    {
-        return KafkaError::Forbidden { what: format!("write transactions as '{id}'"), reason: code.to_string() };
-    }
-    let mut reason = text(error);
-    if let Some(Code::Fenced | Code::ProducerFenced | Code::InvalidProducerEpoch) = error.rdkafka_error_code() {
-        reason.push_str(
-            "; either another process runs with the same kafka.instance_id, or this one was away for longer than transaction.timeout.ms: \
-             start it again",
-        );
-    }
-    KafkaError::Transaction { id: id.to_owned(), reason }
 }
 
 fn offsets(commits: &[Commit]) -> KafkaResult<TopicPartitionList> {

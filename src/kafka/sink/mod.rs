@@ -29,7 +29,7 @@ use rdkafka::{
 use super::{Config, Guarantee, KafkaError, properties, topics::Topics, transaction::Transactions};
 use crate::pipeline::{Delivered, Destination, Outgoing, SendError, Sink, Token};
 use pending::Pending;
-use report::{Reports, Shared};
+use report::{Reports, Shared, goes_with_its_transaction};
 
 /// Largest batch that is worth it.
 const BATCH: usize = 1_000_000;
@@ -191,7 +191,8 @@ impl Sink for KafkaSink {
             }
             Err((error, _)) => {
                 self.shared.withdraw(slot);
-                if self.transactions.is_some() && error.rdkafka_error_code() == Some(Code::State) {
+                // Also one that was fenced: whether that is the end is seen when the transaction is undone.
+                if self.transactions.is_some() && error.rdkafka_error_code().is_some_and(goes_with_its_transaction) {
                     self.shared.set_broken();
                     return Err(SendError::Undone);
                 }

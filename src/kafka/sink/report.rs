@@ -296,6 +296,8 @@ pub(in crate::kafka) fn goes_with_its_transaction(code: Code) -> bool {
             | Code::NotEnoughReplicas
             | Code::NotEnoughReplicasAfterAppend
             | Code::KafkaStorageError
+            | Code::TransactionalIdAuthorizationFailed
+            | Code::ClusterAuthorizationFailed
     )
 }
 

@@ -140,10 +140,7 @@ impl SourceContext {
             Severity::OutOfRange => {
                 self.state.lock().out_of_range.get_or_insert_with(|| code.to_string());
             }
-            Severity::Forbidden => {
-                let what = format!("read {} as group '{}'", self.rules.topics(), self.group);
-                self.fail(KafkaError::Forbidden { what, reason: code.to_string() });
-            }
+            Severity::Forbidden => self.fail(self.rules.forbidden(code)),
             Severity::Group => self.fail(KafkaError::Group { group: self.group.clone(), reason: code.to_string() }),
             Severity::Fatal => self.fail(KafkaError::Input(code.to_string())),
         }
@@ -279,10 +276,7 @@ impl SourceContext {
                     state.offsets.refused(topic, *partition);
                 }
             }
-            Severity::Forbidden => {
-                let what = format!("commit offsets of group '{}'", self.group);
-                state.fail(KafkaError::Forbidden { what, reason: code.to_string() });
-            }
+            Severity::Forbidden => state.fail(self.rules.forbidden(code)),
             Severity::Group | Severity::Fatal => {
                 state.fail(KafkaError::Group { group: self.group.clone(), reason: code.to_string() });
             }

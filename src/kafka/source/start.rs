@@ -91,6 +91,12 @@ impl Rules {
         names.join(", ")
     }
 
+    /// A right that was refused: which one is in the words of the broker.
+    pub(super) fn forbidden(&self, code: Code) -> KafkaError {
+        let what = format!("read {} and commit offsets as group '{}'", self.topics(), self.group);
+        KafkaError::Forbidden { what, reason: code.to_string() }
+    }
+
     /// Finds the starts of these partitions. Waits for the group's coordinator as long as it takes; `None` when `stop`
     /// is set meanwhile.
     pub(super) fn resolve<C: ConsumerContext>(
@@ -126,10 +132,7 @@ impl Rules {
                     return Err(KafkaError::Group { group: self.group.clone(), reason: code.to_string() });
                 }
                 Severity::Fatal => return Err(KafkaError::Input(code.to_string())),
-                Severity::Forbidden => {
-                    let what = format!("read the offsets of group '{}'", self.group);
-                    return Err(KafkaError::Forbidden { what, reason: code.to_string() });
-                }
+                Severity::Forbidden => return Err(self.forbidden(code)),
             }
         }
     }
