@@ -146,6 +146,26 @@ fn a_call_that_never_returns_does_not_hold_transactions_up() {
 }
 
 #[test]
+fn no_more_is_read_while_commits_are_not_answered() {
+    let (cluster, config) = cluster("mock-doubt", 1);
+    let running = Running::start(&config);
+    produce_numbered(&config.brokers, &config.topics[0], 1, 0..1);
+    eventually("it comes", || running.acknowledged() == 1);
+    // Each commit is tried again after an interval of 100 ms.
+    let refusals = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS; 60];
+    cluster.request_errors(RDKafkaApiKey::OffsetCommit, &refusals);
+    produce_numbered(&config.brokers, &config.topics[0], 1, 1..2);
+    let status = running.source.status();
+    eventually("it waits for an answer", || status.paused());
+    let before = running.received();
+    produce_numbered(&config.brokers, &config.topics[0], 1, 2..102);
+    assert!(status.paused() && running.received() == before, "{before}");
+    eventually("a commit is answered, and it goes on", || running.acknowledged() == 102);
+    running.stop();
+    assert_each_once(&config, 102);
+}
+
+#[test]
 fn a_stop_without_brokers_ends_in_time() {
     let (cluster, config) = cluster("mock-stop", 1);
     let config =

@@ -28,6 +28,7 @@ use tracing::{info, warn};
 use super::{
     committer::{Answer, Committer, commit},
     copy::copy,
+    doubt::Doubt,
     offsets::Offsets,
     partitions::Partitions,
     start::Rules,
@@ -81,6 +82,8 @@ pub(super) struct State {
     pub(super) progress: Progress,
     /// The transaction has to be undone.
     pub(super) rewind_wanted: bool,
+    /// At least once: whether commits are answered.
+    pub(super) doubt: Doubt,
     /// When the source last looked for records: a process that was stopped for longer than its session may have been put out of the group.
     pub(super) last_poll: Instant,
 }
@@ -237,6 +240,7 @@ impl SourceContext {
         let due = state.offsets.take_due();
         if !due.is_empty() && state.committer.as_ref().is_some_and(|committer| committer.send(due)) {
             state.offsets.sent();
+            state.doubt.asked(Instant::now());
         }
     }
 
@@ -252,7 +256,7 @@ impl SourceContext {
     /// Takes the answer to a commit.
     fn settle(&self, state: &mut State, answer: Answer) {
         let held = state.offsets.answered_for(&answer.partitions);
-        let Some(code) = answer.refused else { return };
+        let Some(code) = answer.refused else { return state.doubt.is_member() };
         if code == Code::NoOffset {
             return;
         }
@@ -356,6 +360,7 @@ impl SourceContext {
             state.own(&start.topic, start.partition, next, start.committed, start.pin);
         }
         self.take_membership(consumer, state, member);
+        state.doubt.is_member();
         if matches!(consumer.rebalance_protocol(), RebalanceProtocol::Cooperative) {
             self.adopt(consumer, state);
         }

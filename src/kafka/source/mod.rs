@@ -4,6 +4,7 @@
 //! - Records are handed over as soon as there are any; a batch holds what has arrived, up to a bound.
 //! - Back-pressure: for a short while the thread just does not read; when it lasts, the partitions are paused, so that
 //!   the membership in the group stays alive however long it takes.
+//! - At least once it also waits where the group does not answer commits (see `doubt`).
 //! - A revoked partition is drained and committed before it is given up; a lost one is dropped without a commit.
 //! - Broker errors that pass are waited out. What does not pass ends the source with an error: a process that is up and
 //!   idle helps nobody.
@@ -11,6 +12,7 @@
 mod committer;
 mod context;
 mod copy;
+mod doubt;
 mod gap;
 mod offsets;
 mod partitions;
@@ -37,6 +39,7 @@ pub use status::{PartitionStatus, SourceStatus};
 use self::{
     committer::Committer,
     context::{Consumer, SourceContext, State},
+    doubt::Doubt,
     gap::Inspection,
     offsets::Offsets,
     partitions::Partitions,
@@ -127,6 +130,7 @@ pub(super) fn spawn(
             member: None,
             progress: Progress::new(config.transaction_interval),
             rewind_wanted: false,
+            doubt: Doubt::new(config.commit_interval, session),
             last_poll: Instant::now(),
         }),
         status: Arc::clone(&status),
@@ -221,6 +225,7 @@ impl Source {
         let state = &mut *guard;
         if !state.batch.is_empty() {
             state.batch_bytes = 0;
+            state.doubt.read(state.batch.len());
             let batch = std::mem::replace(&mut state.batch, Vec::with_capacity(BATCH_RECORDS));
             state.intake.records(batch);
         }
@@ -231,7 +236,9 @@ impl Source {
         let context = Arc::clone(self.context());
         let mut guard = context.state.lock();
         let state = &mut *guard;
-        if !state.intake.paused_wanted() {
+        let reachable = context.status.unreachable_for().is_zero();
+        let in_doubt = state.transactions.is_none() && state.doubt.waits(reachable, Instant::now());
+        if !in_doubt && !state.intake.paused_wanted() {
             self.held_since = None;
             if state.paused {
                 state.paused = false;
@@ -300,7 +307,8 @@ impl Source {
         if guard.offsets.is_under_way() {
             context.settle_answers(&mut guard, Duration::ZERO);
         }
-        if self.last_commit.elapsed() >= self.commit_interval {
+        let interval = if guard.doubt.is_cut_off() { self.commit_interval.min(SHORT) } else { self.commit_interval };
+        if self.last_commit.elapsed() >= interval {
             self.last_commit = Instant::now();
             context.send_commits(&mut guard);
         }
