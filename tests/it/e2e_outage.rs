@@ -32,8 +32,8 @@ struct Lane {
 }
 
 impl Lane {
-    fn start(broker: &Broker, guarantee: &str) -> Self {
-        let stem = format!("e2e-outage-{guarantee}");
+    fn start(broker: &Broker, stem: &str, guarantee: &str) -> Self {
+        let stem = format!("e2e-{stem}-{guarantee}");
         let mut stage = Stage::without_input(&stem, &broker.bootstrap, SimulatorConfig::default());
         Admin::new(&broker.bootstrap).create_topic(&stage.input(), i32::try_from(PARTITIONS).unwrap(), &[]);
         stage.set("delivery.guarantee", &format!("{guarantee:?}"));
@@ -65,9 +65,20 @@ fn places(tap: &Tap) -> BTreeMap<usize, Vec<(i32, i64)>> {
 
 #[test]
 fn killed_brokers_that_come_back_cost_nothing() {
+    // The second time for longer than a transaction may last.
+    outages("outage", &[Duration::from_millis(500), Duration::from_secs(8)], Broker::kill);
+}
+
+#[test]
+fn brokers_without_room_on_their_disk_are_waited_for() {
+    outages("disk", &[Duration::from_secs(3)], Broker::leave_no_room);
+}
+
+/// Lets a broker go away in this way, for these times, while records flow.
+fn outages(stem: &str, outages: &[Duration], mut strike: impl FnMut(&mut Broker)) {
     let _turn = beside_others();
     let mut broker = Broker::start(&[]);
-    let mut lanes = ["at_least_once", "exactly_once"].map(|guarantee| Lane::start(&broker, guarantee));
+    let mut lanes = ["at_least_once", "exactly_once"].map(|guarantee| Lane::start(&broker, stem, guarantee));
     let outputs = lanes.each_ref().map(|lane| Tap::at(&broker.bootstrap, &lane.stage.output()));
     let done = AtomicBool::new(false);
     let sent = thread::scope(|scope| {
@@ -84,11 +95,10 @@ fn killed_brokers_that_come_back_cost_nothing() {
                 n
             })
         });
-        // The second time for longer than a transaction may last.
-        for outage in [Duration::from_millis(500), Duration::from_secs(8)] {
+        for outage in outages {
             flow(&outputs);
-            broker.kill();
-            thread::sleep(outage);
+            strike(&mut broker);
+            thread::sleep(*outage);
             broker.start_again();
         }
         flow(&outputs);
@@ -106,7 +116,8 @@ fn killed_brokers_that_come_back_cost_nothing() {
         let repeated: Vec<_> = left.iter().filter(|(n, places)| places.len() > came[n].len()).collect();
         let name = &lane.stage.name;
         println!(
-            "{name}: 2 outages, {sent} records, {twice} of them twice in the input, 0 lost, {} repeated",
+            "{name}: {} outages, {sent} records, {twice} of them twice in the input, 0 lost, {} repeated",
+            outages.len(),
             repeated.len()
         );
         assert!(lane.daemon.is_alive(), "it waits for brokers:\n{}", lane.daemon.log());

@@ -48,6 +48,18 @@ impl Broker {
         eventually("the broker has ended", gone);
     }
 
+    /// Its files may not grow any more, as on a full disk; waits until it has ended for that.
+    pub(crate) fn leave_no_room(&mut self) {
+        let pid = self.again.as_ref().map_or(self.pid, Child::id).to_string();
+        assert!(Command::new("prlimit").args(["--pid", &pid, "--fsize=0:"]).status().unwrap().success());
+        if let Some(mut child) = self.again.take() {
+            eventually("the broker has ended", || child.try_wait().unwrap().is_some());
+            return;
+        }
+        let gone = || fs::read(format!("/proc/{pid}/cmdline")).map_or(true, |line| line.is_empty());
+        eventually("the broker has ended", gone);
+    }
+
     pub(crate) fn start_again(&mut self) {
         let node = self.directory.join("node-1");
         let log = fs::File::create(node.join("again.log")).unwrap();
