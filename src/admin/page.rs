@@ -140,7 +140,11 @@ fn keys(provider: &ProviderReport) -> String {
 }
 
 fn provider_row(page: &mut String, provider: &ProviderReport) -> std::fmt::Result {
-    let class = if provider.state == "ok" {
+    let (left_out, state) = match provider.not_in_plan.join(", ") {
+        kinds if kinds.is_empty() => (false, provider.state.clone()),
+        kinds => (true, format!("{}, not in its plan: {kinds}", provider.state)),
+    };
+    let class = if provider.state == "ok" && !left_out {
         "ok"
     } else if provider.state.starts_with("off") {
         "bad"
@@ -152,7 +156,7 @@ fn provider_row(page: &mut String, provider: &ProviderReport) -> std::fmt::Resul
         page,
         "<tr><td>{}<td class={class}>{}<td>{}<td class=n>{}<td class=n>{}<td class=n>{}<td>",
         Escaped(provider.provider),
-        Escaped(&provider.state),
+        Escaped(&state),
         Escaped(&keys(provider)),
         grouped(calls),
         provider.waiting,

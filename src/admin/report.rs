@@ -128,6 +128,9 @@ pub struct ProviderReport {
     /// Its keys, where it has several.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub keys: Vec<KeyReport>,
+    /// Kinds that it is not asked about, because the plan of its key does not include them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub not_in_plan: Vec<&'static str>,
     /// Indicators that it was not asked about since the start of the process, and why; one that comes again counts again.
     pub unasked: Vec<UnaskedReport>,
     /// What its calls cost, where a price is configured.
@@ -154,7 +157,7 @@ pub struct KeyReport {
 /// Indicators that a provider was not asked about.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct UnaskedReport {
-    /// `outranked`, `flood`, `tlp`, `disabled`.
+    /// `outranked`, `flood`, `tlp`, `disabled`, `not_in_plan`.
     pub reason: &'static str,
     /// Their place in the event.
     pub role: &'static str,

@@ -203,6 +203,7 @@ fn provider(status: &ProviderStatus, calls: &Calls, price: Option<f64>, wall_ms:
         paused_until: status.paused_until.and_then(rfc3339),
         budget: windows(&status.windows),
         keys: status.keys.iter().filter(|_| several).map(key_report).collect(),
+        not_in_plan: status.left_out.iter().map(|kind| kind.as_str()).collect(),
         unasked: accounts::unasked(status),
         cost: price.map(|price| accounts::cost(status, price)),
     }

@@ -114,11 +114,13 @@ impl Entry {
     }
 }
 
-/// Whether an answer lives until something else changes than time: a provider was not asked because of a marking, or is switched off.
+/// Whether an answer lives until something else changes than time: a provider was not asked because of a marking, is switched off, or is for another plan.
 pub fn is_withheld(answer: &Answer) -> bool {
     match answer {
         Answer::Skipped { reason } => matches!(reason, Reason::Tlp | Reason::Disabled),
-        Answer::Failed { reason, .. } => matches!(reason, FailReason::Unauthorized | FailReason::Retired),
+        Answer::Failed { reason, .. } => {
+            matches!(reason, FailReason::Unauthorized | FailReason::Retired | FailReason::NotInPlan)
+        }
         Answer::Verdict(_) | Answer::Throttled { .. } | Answer::Pending { .. } => false,
     }
 }

@@ -26,7 +26,7 @@ pub fn time_to_live(answer: &Answer, config: &Config) -> Option<Duration> {
             | FailReason::TooLarge
             | FailReason::Rejected
             | FailReason::CircuitOpen => Some(config.ttl_failed),
-            FailReason::Unauthorized | FailReason::Retired => None,
+            FailReason::Unauthorized | FailReason::Retired | FailReason::NotInPlan => None,
         },
         Answer::Skipped { reason } => match reason {
             Reason::Tlp | Reason::Disabled => None,

@@ -108,6 +108,9 @@ fn explain(error: &LookupError) -> String {
         LookupError::Failed { reason: FailReason::Retired, detail } => {
             format!("the service has been retired ({detail})")
         }
+        LookupError::Failed { reason: FailReason::NotInPlan, detail } => {
+            format!("the plan of the key does not include look-ups ({detail})")
+        }
         LookupError::Failed { reason, detail } => format!("{} ({detail})", reason.as_str()),
     }
 }

@@ -27,7 +27,7 @@ use crate::{
         triage::{Judgement, Triage},
         worth::Sighting,
     },
-    model::{Answer, FailReason, Indicator, Reason, Tlp, Verdict},
+    model::{Answer, FailReason, Indicator, IndicatorKind, Reason, Tlp, Verdict},
     provider::{Effect, LookupError},
     score,
 };
@@ -61,7 +61,12 @@ pub(super) enum Finished {
     Answered,
     Paused(Duration),
     Disabled(FailReason),
+    /// The plan of the key leaves indicators of this kind out.
+    LeftOut(IndicatorKind),
+    /// It is tried again.
     Failed(FailReason),
+    /// It is not tried again.
+    Over(FailReason),
 }
 
 pub(super) struct Board {
@@ -153,7 +158,7 @@ impl Board {
         let mut prior = prior;
         let fresh;
         if let Hit::Fresh(entry) = self.cache.get(asked.borrowed(), now) {
-            if self.doors().would_open(&entry, sighting.tlp) {
+            if self.doors().would_open(&entry, sighting.tlp, asked.kind) {
                 fresh = entry;
                 prior = Some(&fresh);
             } else {
@@ -176,7 +181,7 @@ impl Board {
         for slot in &mut flight.slots {
             let kept_back = matches!(&slot.state, SlotState::Over { answer } if is_withheld(answer));
             let Some(desk) = self.desks.get_mut(slot.provider).filter(|_| kept_back) else { continue };
-            if desk.door.refusal(marking).is_none() {
+            if desk.door.refusal(marking, indicator.kind).is_none() {
                 slot.state = SlotState::Waiting { not_before: now, attempts: 0, last: None };
                 flight.hopeful |= desk.is_hopeful(now, deadline, flight.place);
                 desk.queue.push(flight.place, indicator.clone(), now, now);
@@ -234,10 +239,10 @@ impl Board {
             snapshot: None,
         };
         for slot in &flight.slots {
-            if let (SlotState::Over { answer: Answer::Skipped { reason } }, Some(desk)) =
-                (&slot.state, self.desks.get_mut(slot.provider))
+            if let (SlotState::Over { answer }, Some(desk)) = (&slot.state, self.desks.get_mut(slot.provider))
+                && let Some(reason) = answer.reason()
             {
-                desk.not_asked(*reason, flight.role);
+                desk.not_asked(reason, flight.role);
             }
         }
         if !flight.is_open() {
@@ -277,12 +282,12 @@ impl Board {
         responsible
             .map(|(provider, desk)| {
                 let known = prior.and_then(|entry| verdict_of(entry, desk));
-                match (known, desk.door.refusal(marking)) {
+                match (known, desk.door.refusal(marking, indicator.kind)) {
                     (Some((verdict, expires)), _) if expires > now => {
                         Slot { provider, state: SlotState::Answered { verdict, expires }, old: None }
                     }
-                    (old, Some(reason)) => {
-                        let state = SlotState::Over { answer: Answer::Skipped { reason } };
+                    (old, Some(answer)) => {
+                        let state = SlotState::Over { answer };
                         Slot { provider, state, old: old.map(|(verdict, _)| verdict) }
                     }
                     (old, None) => {
@@ -434,15 +439,24 @@ impl Board {
                 (SlotState::Waiting { not_before: now, attempts: attempts - 1, last: None }, Finished::Paused(pause))
             }
             // The key has been replaced since: the next call is tried with the new one.
-            Err(LookupError::Failed { reason: FailReason::Unauthorized | FailReason::Retired, .. })
-                if now.saturating_sub(length) < desk.key.renewed_at =>
-            {
-                let reason = FailReason::Unauthorized;
+            Err(LookupError::Failed {
+                reason: reason @ (FailReason::Unauthorized | FailReason::Retired | FailReason::NotInPlan),
+                ..
+            }) if now.saturating_sub(length) < desk.key.renewed_at => {
                 (SlotState::Waiting { not_before: now, attempts, last: Some(reason) }, Finished::Failed(reason))
             }
             Err(LookupError::Failed { reason, .. }) => {
-                if reason == FailReason::Unauthorized {
-                    desk.key.health = KeyHealth::Refused;
+                match reason {
+                    FailReason::Unauthorized => desk.key.health = KeyHealth::Refused,
+                    FailReason::NotInPlan => desk.key.health = KeyHealth::Accepted,
+                    FailReason::Connect
+                    | FailReason::Timeout
+                    | FailReason::Unavailable
+                    | FailReason::Malformed
+                    | FailReason::TooLarge
+                    | FailReason::Rejected
+                    | FailReason::Retired
+                    | FailReason::CircuitOpen => {}
                 }
                 let elsewhere = desk.has_another_key();
                 let not_before = desk.after_return(now);
@@ -468,8 +482,10 @@ impl Board {
             self.tell(indicator);
         }
         self.effects.wake |= 1 << provider;
-        if let Finished::Disabled(_) = finished {
-            self.close(provider, Reason::Disabled, now, wall_ms);
+        match finished {
+            Finished::Disabled(_) => self.close(provider, Reason::Disabled, now, wall_ms),
+            Finished::LeftOut(kind) => self.leave_out(provider, kind, now, wall_ms),
+            Finished::Answered | Finished::Paused(_) | Finished::Failed(_) | Finished::Over(_) => {}
         }
         self.review(indicator, now, wall_ms);
         finished
@@ -486,7 +502,8 @@ impl Board {
         let over = SlotState::Over { answer: Answer::Failed { reason, retry_at: None } };
         match reason {
             FailReason::Unauthorized | FailReason::Retired => (over, Finished::Disabled(reason)),
-            FailReason::Rejected => (over, Finished::Failed(reason)),
+            FailReason::NotInPlan => (over, Finished::LeftOut(indicator.kind)),
+            FailReason::Rejected => (over, Finished::Over(reason)),
             FailReason::Connect
             | FailReason::Timeout
             | FailReason::Unavailable
@@ -495,7 +512,7 @@ impl Board {
             | FailReason::CircuitOpen => {
                 let started = self.flights.get(indicator).map_or(now, |flight| flight.started);
                 if now.saturating_sub(started) >= self.late_for {
-                    return (over, Finished::Failed(reason));
+                    return (over, Finished::Over(reason));
                 }
                 let pause = retry_after(attempts, self.cache_config.ttl_failed, &mut self.dice);
                 let not_before = now.saturating_add(pause);
@@ -513,19 +530,8 @@ impl Board {
             self.give_back(provider, Reading { monotonic: now, wall_ms });
             return;
         }
-        desk.door.set_open(false);
-        for indicator in desk.queue.drain() {
-            if let Some(flight) = self.flights.get_mut(&indicator) {
-                if let Some(desk) = self.desks.get_mut(provider) {
-                    desk.not_asked(reason, flight.role);
-                }
-                if let Some(slot) = flight.slot(provider) {
-                    *slot = SlotState::Over { answer: Answer::Skipped { reason } };
-                }
-                flight.snapshot = None;
-            }
-            self.review(&indicator, now, wall_ms);
-        }
+        desk.door.close();
+        self.turn_away(provider, |_| true, &Answer::Skipped { reason }, now, wall_ms);
     }
 
     /// After a change: lands the flight if it is over, says so if waiting has become pointless.

@@ -16,7 +16,7 @@ pub(super) fn give_up(desks: &mut [Desk], flight: &mut Flight, reason: Reason) {
         if slot.state.is_open() {
             slot.state = SlotState::Over { answer: Answer::Skipped { reason } };
             if let Some(desk) = desks.get_mut(slot.provider) {
-                desk.not_asked(reason, flight.role);
+                desk.not_asked(reason.as_str(), flight.role);
             }
         }
     }

@@ -12,7 +12,7 @@ use crate::{
         queue::{Place, Queue},
         thrift::Thrift,
     },
-    model::{Indicator, IndicatorKind, ProviderId, Reason, Role, Tlp},
+    model::{Indicator, IndicatorKind, ProviderId, Role, Tlp},
     provider::{Breaker, Provider},
 };
 
@@ -146,8 +146,8 @@ impl Desk {
     }
 
     /// It was not asked about an indicator in this place of an event.
-    pub(super) fn not_asked(&mut self, reason: Reason, role: Role) {
-        *self.unasked.entry((reason.as_str(), role.as_str())).or_default() += 1;
+    pub(super) fn not_asked(&mut self, reason: &'static str, role: Role) {
+        *self.unasked.entry((reason, role.as_str())).or_default() += 1;
     }
 
     /// Whether one more indicator that joins the line now can be answered within `wait`.

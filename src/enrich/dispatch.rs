@@ -110,7 +110,7 @@ fn report(shared: &Shared, client: &dyn Provider, finished: &Finished, detail: &
             }
         }
         Finished::Disabled(reason) => {
-            if shared.quiet.first_disabled(&account) {
+            if shared.quiet.first_disabled(&account, None) {
                 let what_to_do = match reason {
                     FailReason::Retired => {
                         "the service is no more, so it is switched off; take its table out, or name a base_url that serves it"
@@ -122,11 +122,26 @@ fn report(shared: &Shared, client: &dyn Provider, finished: &Finished, detail: &
                     | FailReason::Malformed
                     | FailReason::TooLarge
                     | FailReason::Rejected
+                    | FailReason::NotInPlan
                     | FailReason::CircuitOpen => {
                         "provider refused the key and is switched off; replace the key, then reload (SIGHUP) or restart"
                     }
                 };
                 error!(%provider, account = &*account, reason = reason.as_str(), detail, "{what_to_do}");
+            }
+        }
+        Finished::LeftOut(kind) => {
+            if shared.quiet.first_disabled(&account, Some(*kind)) {
+                warn!(
+                    %provider, account = &*account, kind = kind.as_str(), reason = FailReason::NotInPlan.as_str(), detail,
+                    "the plan of the key does not include look-ups of this kind, so they are not asked for; the other kinds go on. \
+                     Route the kind elsewhere, or change the plan, then reload (SIGHUP) or restart"
+                );
+            }
+        }
+        Finished::Over(reason) => {
+            if let Some(repeated) = shared.quiet.pass(provider, "over") {
+                info!(%provider, reason = reason.as_str(), detail, repeated, "look-up failed, it will not be tried again");
             }
         }
         Finished::Failed(reason) => {
@@ -156,7 +171,7 @@ fn outcome(results: &[Result<Verdict, LookupError>]) -> RequestOutcome {
         },
         Err(LookupError::Throttled { .. }) => RequestOutcome::RateLimited,
         Err(LookupError::Failed { reason, .. }) => match reason {
-            FailReason::Unauthorized => RequestOutcome::AuthError,
+            FailReason::Unauthorized | FailReason::NotInPlan => RequestOutcome::AuthError,
             FailReason::Timeout => RequestOutcome::Timeout,
             FailReason::Connect | FailReason::Unavailable | FailReason::CircuitOpen | FailReason::Retired => {
                 RequestOutcome::ServiceError

@@ -36,6 +36,7 @@ mod keys;
 #[cfg(test)]
 mod keys_tests;
 mod known;
+mod plan;
 mod poll;
 mod pool;
 #[cfg(test)]
@@ -284,8 +285,8 @@ impl Enricher {
 
     /// Whether a fresh entry has to be completed for an event of this marking: a provider that was not to be asked when the entry was made,
     /// because of the marking of another event or because it was switched off, may be asked now. No lock.
-    pub fn would_add(&self, entry: &Entry, marking: Tlp) -> bool {
-        self.shared.doors.would_open(entry, marking)
+    pub fn would_add(&self, entry: &Entry, marking: Tlp, kind: IndicatorKind) -> bool {
+        self.shared.doors.would_open(entry, marking, kind)
     }
 
     /// What is known of a flight right now; `None` when there is no flight for it.

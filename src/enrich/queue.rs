@@ -175,12 +175,19 @@ impl Queue {
         self.ready.len() + self.delayed.len() + self.held.len()
     }
 
-    /// Empties the line.
-    pub(super) fn drain(&mut self) -> Vec<Indicator> {
-        self.urgent.clear();
-        self.asked.clear();
-        let delayed = std::mem::take(&mut self.delayed).into_values();
-        let held = std::mem::take(&mut self.held).into_values();
-        std::mem::take(&mut self.ready).into_values().chain(delayed).chain(held).collect()
+    /// Takes these out of the line.
+    pub(super) fn drain(&mut self, wanted: impl Fn(&Indicator) -> bool) -> Vec<Indicator> {
+        let mut taken = Vec::new();
+        let mut stays = |indicator: &Indicator| {
+            let leaves = wanted(indicator);
+            taken.extend(leaves.then(|| indicator.clone()));
+            !leaves
+        };
+        self.ready.retain(|_, indicator| stays(indicator));
+        self.delayed.retain(|_, indicator| stays(indicator));
+        self.held.retain(|_, indicator| stays(indicator));
+        self.urgent.retain(|place| self.ready.contains_key(place));
+        self.asked.retain(|place| self.held.contains_key(place));
+        taken
     }
 }

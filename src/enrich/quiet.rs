@@ -5,15 +5,15 @@ use std::collections::BTreeSet;
 use parking_lot::Mutex;
 
 use crate::{
-    model::{ProviderId, SharedClock},
+    model::{IndicatorKind, ProviderId, SharedClock},
     telemetry::Throttle,
 };
 
 /// One throttle for each provider and kind of line.
 pub(super) struct Quiet {
     lines: Throttle<(ProviderId, &'static str)>,
-    /// Accounts whose key was refused.
-    disabled: Mutex<BTreeSet<Box<str>>>,
+    /// Accounts whose key was refused, with the kind that was refused where it was not all of them.
+    disabled: Mutex<BTreeSet<(Box<str>, Option<IndicatorKind>)>>,
 }
 
 impl Quiet {
@@ -28,11 +28,11 @@ impl Quiet {
 
     /// It is on again: the next time that it is switched off is worth a line.
     pub(super) fn enabled(&self, account: &str) {
-        self.disabled.lock().remove(account);
+        self.disabled.lock().retain(|(disabled, _)| **disabled != *account);
     }
 
-    /// Whether the key of this account has not been reported as switched off yet.
-    pub(super) fn first_disabled(&self, account: &str) -> bool {
-        self.disabled.lock().insert(account.into())
+    /// Whether the key of this account has not been reported as switched off yet, altogether or for this kind.
+    pub(super) fn first_disabled(&self, account: &str, kind: Option<IndicatorKind>) -> bool {
+        self.disabled.lock().insert((account.into(), kind))
     }
 }

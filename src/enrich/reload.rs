@@ -1,7 +1,7 @@
 //! New clients for the same providers while everything runs: keys are read again without a restart.
 //!
 //! Cache, budgets, circuits and what waits stay. A provider that was switched off because its key was refused is open again and is
-//! tried once more; a refusal that is heard later of a call that had started before says nothing of the new key.
+//! tried once more, and so are the kinds that the plan of the key left out; a refusal that is heard later of a call that had started before says nothing of the new key.
 
 use std::{sync::Arc, time::Duration};
 
@@ -39,8 +39,8 @@ impl Board {
         key.renewed_at = now;
         key.health = KeyHealth::Untried;
         let was_closed = key.closed.take().is_some();
-        desk.door.set_open(true);
+        let had_left_out = desk.door.open();
         self.effects.wake |= 1 << provider;
-        was_closed
+        was_closed || had_left_out
     }
 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use crate::{
     budget::WindowAccount,
     enrich::board::Board,
-    model::{ProviderId, Reason},
+    model::{IndicatorKind, ProviderId, Reason},
     provider::BreakerState,
 };
 
@@ -72,6 +72,8 @@ pub struct ProviderStatus {
     pub in_flight: usize,
     /// Calls started since the start of the process.
     pub calls: u64,
+    /// Kinds that the plan of its key leaves out.
+    pub left_out: Vec<IndicatorKind>,
     /// Indicators that it was not asked about since the start of the process, by reason and place in the event.
     pub unasked: BTreeMap<(&'static str, &'static str), u64>,
 }
@@ -99,6 +101,7 @@ impl Board {
                 waiting: desk.queue.len(),
                 in_flight: desk.in_flight,
                 calls: keys.iter().map(|key| key.calls).sum(),
+                left_out: desk.door.left_out().collect(),
                 unasked: desk.unasked.clone(),
                 keys,
             }

@@ -28,16 +28,16 @@ impl Provider for Silent {
     }
 }
 
-struct Bench {
-    clock: Arc<ManualClock>,
-    board: Board,
+pub(super) struct Bench {
+    pub(super) clock: Arc<ManualClock>,
+    pub(super) board: Board,
     cache: Cache,
     /// Of the events that ask.
     marking: Tlp,
 }
 
 impl Bench {
-    fn new(quota: &str, max_waiting: usize) -> Self {
+    pub(super) fn new(quota: &str, max_waiting: usize) -> Self {
         let clock = ManualClock::at(1_795_000_000_000);
         let shared: SharedClock = clock.clone();
         let cache_config = crate::cache::Config::default();
@@ -61,58 +61,65 @@ impl Bench {
         Self { board: Board::new(parts), clock, cache, marking: Tlp::Clear }
     }
 
-    fn now(&self) -> (Duration, i64) {
+    pub(super) fn now(&self) -> (Duration, i64) {
         (self.clock.monotonic(), self.clock.wall_ms())
     }
 
     fn ask_as(&mut self, n: u8, role: Role, urgency: Urgency) -> Asked {
+        self.ask_about(&address(n), role, urgency)
+    }
+
+    pub(super) fn ask_about(&mut self, indicator: &Indicator, role: Role, urgency: Urgency) -> Asked {
         let (now, wall) = self.now();
-        self.board.ask(
-            &address(n),
-            None,
-            Sighting { role, urgency, tlp: self.marking, event: EventContext::default() },
-            Some(3),
-            now,
-            wall,
-        )
+        let sighting = Sighting { role, urgency, tlp: self.marking, event: EventContext::default() };
+        self.board.ask(indicator, None, sighting, Some(3), now, wall)
     }
 
     fn ask(&mut self, n: u8) -> Asked {
         self.ask_as(n, Role::Destination, Urgency::Ordinary)
     }
 
-    fn take(&mut self, provider: usize) -> Result<Indicator, Idle> {
+    pub(super) fn take(&mut self, provider: usize) -> Result<Indicator, Idle> {
         self.board
             .take(provider, self.clock.monotonic(), self.clock.wall_ms())
             .map(|mut call| call.indicators.remove(0))
     }
 
     fn finish(&mut self, provider: usize, n: u8, result: Result<Verdict, LookupError>) -> Finished {
+        self.finish_about(provider, &address(n), result)
+    }
+
+    pub(super) fn finish_about(
+        &mut self,
+        provider: usize,
+        indicator: &Indicator,
+        result: Result<Verdict, LookupError>,
+    ) -> Finished {
         let (now, wall) = self.now();
         let length = Duration::from_millis(100);
-        let call = self.board.call_about(provider, &[address(n)]);
+        let call = self.board.call_about(provider, std::slice::from_ref(indicator));
         self.board.finish(provider, &call, vec![result], length, now, wall).remove(0)
     }
 
-    fn notices(&mut self) -> Vec<(u64, Notice)> {
+    pub(super) fn notices(&mut self) -> Vec<(u64, Notice)> {
         self.board.take_effects().notices
     }
 }
 
-fn address(n: u8) -> Indicator {
+pub(super) fn address(n: u8) -> Indicator {
     Indicator::new(IndicatorKind::Ipv4, format!("45.83.12.{n}"))
 }
 
-fn clean() -> Result<Verdict, LookupError> {
+pub(super) fn clean() -> Result<Verdict, LookupError> {
     let evidence = Evidence { share: Some(0.0), ..Evidence::default() };
     Ok(Verdict { kind: VerdictKind::Clean, evidence, answered_at: 0 })
 }
 
-fn failed(reason: FailReason) -> Result<Verdict, LookupError> {
+pub(super) fn failed(reason: FailReason) -> Result<Verdict, LookupError> {
     Err(LookupError::Failed { reason, detail: String::new() })
 }
 
-fn answers(entry: &Entry) -> Vec<&'static str> {
+pub(super) fn answers(entry: &Entry) -> Vec<&'static str> {
     entry.assessment().sources.iter().map(|source| source.answer.outcome()).collect()
 }
 
@@ -398,8 +405,8 @@ fn what_one_marking_kept_back_is_asked_under_a_laxer_one_and_shown_to_all() {
         Hit::Stale(_) | Hit::Miss => panic!("not fresh"),
     };
     // Another red event is answered by the cache; a clear one is not.
-    assert!(!bench.board.doors().would_open(&fresh(&bench), Tlp::Red));
-    assert!(bench.board.doors().would_open(&fresh(&bench), Tlp::Clear));
+    assert!(!bench.board.doors().would_open(&fresh(&bench), Tlp::Red, IndicatorKind::Ipv4));
+    assert!(bench.board.doors().would_open(&fresh(&bench), Tlp::Clear, IndicatorKind::Ipv4));
     bench.marking = Tlp::Amber;
     assert_eq!(answers(&bench.ask(1).entry), ["skipped", "pending"]);
     bench.take(1).expect("a call");

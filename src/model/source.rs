@@ -119,6 +119,8 @@ pub enum FailReason {
     Rejected,
     /// The service has been retired.
     Retired,
+    /// The plan of the key does not include look-ups of this kind.
+    NotInPlan,
     /// Our own circuit breaker is open.
     CircuitOpen,
 }
@@ -135,6 +137,7 @@ impl FailReason {
             Self::Unauthorized => "unauthorized",
             Self::Rejected => "rejected",
             Self::Retired => "retired",
+            Self::NotInPlan => "not_in_plan",
             Self::CircuitOpen => "circuit_open",
         }
     }
@@ -226,6 +229,17 @@ impl Answer {
             Self::Failed { .. } => "failed",
             Self::Pending { .. } => "pending",
             Self::Skipped { .. } => "skipped",
+        }
+    }
+
+    /// Why there is no verdict, as annotations say it.
+    pub const fn reason(&self) -> Option<&'static str> {
+        match self {
+            Self::Verdict(_) => None,
+            Self::Failed { reason, .. } => Some(reason.as_str()),
+            Self::Throttled { reason, .. } | Self::Pending { reason } | Self::Skipped { reason } => {
+                Some(reason.as_str())
+            }
         }
     }
 

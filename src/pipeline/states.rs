@@ -109,7 +109,7 @@ impl Lookup {
         let subject = self.gate.subject(indicator, &mut self.buffer);
         let (prior, stale) = match self.cache.get(subject, now) {
             // What another event's marking kept from a provider is asked for now.
-            Hit::Fresh(entry) if self.enricher.would_add(&entry, marking) => (Some(entry), false),
+            Hit::Fresh(entry) if self.enricher.would_add(&entry, marking, indicator.kind) => (Some(entry), false),
             Hit::Fresh(entry) => {
                 meter.cache_hit(&entry);
                 return Known::Settled(entry);

@@ -33,7 +33,7 @@ pub(crate) const SPEC: Spec = Spec {
     kinds: &[IndicatorKind::Ipv4, IndicatorKind::Ipv6],
     routed: &[IndicatorKind::Ipv4, IndicatorKind::Ipv6],
     // "Daily rate limit … for this endpoint", says its 429.
-    wire: Wire { counts: Some(Span::Day), ..Wire::json(Auth::Header("key")) },
+    wire: Wire { judge, counts: Some(Span::Day), ..Wire::json(Auth::Header("key")) },
     build,
 };
 
@@ -49,6 +49,11 @@ fn build(config: &Config, clock: SharedClock) -> Result<Arc<dyn Provider>, Build
 fn request(indicator: &Indicator) -> Option<Request<'_>> {
     let check = Request::get("/api/v2/check").query("ipAddress", &*indicator.value);
     indicator.kind.is_ip().then(|| check.query("maxAgeInDays", MAX_AGE_DAYS))
+}
+
+/// A 402 is about the plan, and comes for every address alike.
+fn judge(status: u16, _body: Option<&[u8]>) -> Option<LookupError> {
+    (status == 402).then(|| LookupError::failed(FailReason::NotInPlan, "status 402"))
 }
 
 fn read(indicator: &Indicator, reply: &Reply) -> Reading {

@@ -50,9 +50,11 @@ impl Effect {
                 | FailReason::Unavailable
                 | FailReason::Malformed
                 | FailReason::TooLarge => Self::Failure,
-                FailReason::Unauthorized | FailReason::Rejected | FailReason::Retired | FailReason::CircuitOpen => {
-                    Self::Neutral
-                }
+                FailReason::Unauthorized
+                | FailReason::Rejected
+                | FailReason::Retired
+                | FailReason::NotInPlan
+                | FailReason::CircuitOpen => Self::Neutral,
             },
         }
     }

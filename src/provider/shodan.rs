@@ -2,7 +2,8 @@
 //!
 //! It describes exposure, not malice: context without a score. Found: it has scanned the address or knows records of the domain; not_found:
 //! its own "No information available"; there is no clean. The key travels in the query, the service knows no other way.
-//! Errors can come under status 200, so their member is looked at always. A used-up credit is a throttle: it comes back.
+//! Errors can come under status 200, so their member is looked at always. A used-up credit is a throttle: it comes back. "Requires membership" is no refusal of the key:
+//! a free one gets it for domains, and for addresses on which there is something to say.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -52,8 +53,22 @@ fn request(indicator: &Indicator) -> Option<Request<'_>> {
     indicator.kind.is_ip().then(|| Request::get("/shodan/host").segment(value).query("minify", "true"))
 }
 
-fn judge(status: u16, _body: Option<&[u8]>) -> Option<LookupError> {
-    (status == 402).then_some(LookupError::throttled())
+fn judge(status: u16, body: Option<&[u8]>) -> Option<LookupError> {
+    match status {
+        402 => Some(LookupError::throttled()),
+        403 => {
+            let error = serde_json::from_slice::<Failure>(body?).ok()?.error?;
+            is_of_plan(error.as_str()?)
+                .then(|| LookupError::failed(FailReason::NotInPlan, "status 403, needs another plan"))
+        }
+        _ => None,
+    }
+}
+
+/// Whether an error says that the plan of the key is in the way: "Requires membership or higher to access".
+fn is_of_plan(error: &str) -> bool {
+    let error = error.to_ascii_lowercase();
+    ["membership", "api plan", "upgrade"].iter().any(|part| error.contains(part))
 }
 
 fn read(indicator: &Indicator, reply: &Reply) -> Reading {
@@ -94,7 +109,9 @@ fn refused(error: &Value) -> Reading {
         Ok((VerdictKind::NotFound, Evidence::default()))
     } else if holds("rate limit") || holds("credits") {
         Err(LookupError::throttled())
-    } else if holds("api key") || holds("membership") || holds("access denied") {
+    } else if is_of_plan(error) {
+        Err(LookupError::failed(FailReason::NotInPlan, "an error in the body: needs another plan"))
+    } else if holds("api key") || holds("access denied") {
         Err(LookupError::failed(FailReason::Unauthorized, "an error in the body: the key is refused"))
     } else {
         Err(LookupError::failed(FailReason::Rejected, "an error in the body"))

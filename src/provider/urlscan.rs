@@ -64,13 +64,20 @@ struct Refusal {
     message: Option<String>,
 }
 
-/// A key that is no UUID is refused as a wrong request.
+/// A key that is no UUID is refused as a wrong request, an unknown one with 401: a 403 that speaks of the plan is not about the key.
 fn judge(status: u16, body: Option<&[u8]>) -> Option<LookupError> {
-    let refusal: Refusal = serde_json::from_slice(body.filter(|_| status == 400)?).ok()?;
-    refusal
-        .message
-        .is_some_and(|message| message.contains("API key"))
-        .then(|| LookupError::failed(FailReason::Unauthorized, "status 400, the key is not valid"))
+    let refusal: Refusal = serde_json::from_slice(body?).ok()?;
+    let message = refusal.message?.to_ascii_lowercase();
+    let speaks_of = |words: &[&str]| words.iter().any(|word| message.contains(word));
+    match status {
+        400 if speaks_of(&["api key"]) => {
+            Some(LookupError::failed(FailReason::Unauthorized, "status 400, the key is not valid"))
+        }
+        403 if speaks_of(&["plan", "subscription", "upgrade"]) => {
+            Some(LookupError::failed(FailReason::NotInPlan, "status 403, needs another plan"))
+        }
+        _ => None,
+    }
 }
 
 #[derive(Deserialize)]

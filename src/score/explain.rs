@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::{
-    model::{Answer, Assessment, IndicatorKind, ProviderId},
+    model::{Assessment, IndicatorKind, ProviderId},
     score::{
         Config, Limits, Missing,
         formula::{self, Slot, Term},
@@ -67,7 +67,7 @@ pub fn explain(kind: IndicatorKind, assessment: &Assessment, config: &Config) ->
         SourceExplanation {
             provider: source.provider,
             outcome: source.answer.outcome(),
-            reason: reason(&source.answer),
+            reason: source.answer.reason(),
             weight: term.map(|term| term.weight),
             is_candidate: term.is_some_and(|term| term.slot == Slot::Best),
             share: term.and_then(|_| share(verdict?)),
@@ -85,16 +85,6 @@ pub fn explain(kind: IndicatorKind, assessment: &Assessment, config: &Config) ->
         score: Limits::of(sources).apply(mean.map(|mean| mean.score)),
         low: assessment.score_low,
         high: assessment.score_high,
-    }
-}
-
-const fn reason(answer: &Answer) -> Option<&'static str> {
-    match answer {
-        Answer::Verdict(_) => None,
-        Answer::Failed { reason, .. } => Some(reason.as_str()),
-        Answer::Throttled { reason, .. } | Answer::Pending { reason } | Answer::Skipped { reason } => {
-            Some(reason.as_str())
-        }
     }
 }
 
