@@ -13,7 +13,7 @@ use crate::{
     budget::Span,
     model::{Evidence, Fact, FailReason, Indicator, IndicatorKind, ProviderId, SharedClock, VerdictKind},
     provider::{
-        BuildError, Config, KeyUse, LookupError, Provider, Spec,
+        BuildError, Config, KeyUse, LookupError, Provider, Spec, about,
         http::Reply,
         request::{Auth, Request, Wire},
         service::{Reading, Service, malformed},
@@ -73,6 +73,7 @@ struct Envelope {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Check {
+    ip_address: Option<String>,
     abuse_confidence_score: u8,
     total_reports: Option<u32>,
     num_distinct_users: Option<u32>,
@@ -93,6 +94,7 @@ fn report(indicator: &Indicator, body: &[u8]) -> Reading {
     if check.abuse_confidence_score > 100 {
         return Err(malformed("a confidence score over 100"));
     }
+    check.ip_address.as_deref().map_or(Ok(()), |named| about::require(indicator, named))?;
     let reports = check.total_reports.unwrap_or(0);
     let found = reports > 0 || check.abuse_confidence_score > 0;
     let evidence = Evidence {

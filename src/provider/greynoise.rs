@@ -10,7 +10,7 @@ use serde::Deserialize;
 use crate::{
     model::{Evidence, Fact, Indicator, IndicatorKind, ProviderId, SharedClock, VerdictKind},
     provider::{
-        BuildError, Config, KeyUse, Provider, Spec,
+        BuildError, Config, KeyUse, Provider, Spec, about,
         http::Reply,
         request::{Auth, Request, Wire},
         service::{Reading, Service, malformed, parse},
@@ -60,9 +60,7 @@ fn read(indicator: &Indicator, reply: &Reply) -> Reading {
         Reply::NotFound(body) => (body, false),
     };
     let answer: Answer = parse(body)?;
-    if answer.ip != *indicator.value {
-        return Err(malformed("an answer about another address"));
-    }
+    about::require(indicator, &answer.ip)?;
     let Answer { noise, riot, .. } = answer;
     match (is_known, noise || riot) {
         (true, true) => {}

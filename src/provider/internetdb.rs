@@ -3,14 +3,14 @@
 //! Context without a score, as that of Shodan itself. Found: it has scanned the address; not_found: its own "No information available"; there
 //! is no clean. For non-commercial use.
 
-use std::{net::IpAddr, sync::Arc};
+use std::sync::Arc;
 
 use serde::Deserialize;
 
 use crate::{
     model::{Evidence, Fact, Indicator, IndicatorKind, ProviderId, SharedClock, VerdictKind},
     provider::{
-        BuildError, Config, KeyUse, Provider, Spec,
+        BuildError, Config, KeyUse, Provider, Spec, about,
         http::Reply,
         request::{Auth, Request, Wire},
         service::{Reading, Service, malformed, parse},
@@ -68,9 +68,7 @@ fn read(indicator: &Indicator, reply: &Reply) -> Reading {
         }
     };
     let Host { ip, ports, mut vulns, tags, hostnames, cpes } = parse(body)?;
-    if ip.parse::<IpAddr>().ok() != indicator.value.parse().ok() {
-        return Err(malformed("an answer about another address"));
-    }
+    about::require(indicator, &ip)?;
     let mut ports: Vec<i64> = ports.into_iter().map(i64::from).collect();
     ports.sort_unstable();
     ports.dedup();

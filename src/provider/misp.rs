@@ -13,6 +13,7 @@ use crate::{
     model::{Evidence, Fact, FailReason, Indicator, IndicatorKind, ProviderId, SharedClock, VerdictKind},
     provider::{
         BuildError, Config, KeyUse, LookupError, Provider, Spec,
+        about::{self, Subject},
         http::Reply,
         proof,
         request::{Auth, Request, Wire},
@@ -169,10 +170,10 @@ fn read(base: &str, indicators: &[&Indicator], reply: &Reply) -> Result<Vec<Read
 fn is_of(indicator: &Indicator, value: &str) -> bool {
     let same = |part: &str| match indicator.kind {
         IndicatorKind::Url => part == &*indicator.value,
-        IndicatorKind::Ipv4
-        | IndicatorKind::Ipv6
-        | IndicatorKind::Domain
-        | IndicatorKind::Email
+        IndicatorKind::Ipv4 | IndicatorKind::Ipv6 | IndicatorKind::Domain => {
+            about::subject(indicator, part) == Subject::Asked
+        }
+        IndicatorKind::Email
         | IndicatorKind::Md5
         | IndicatorKind::Sha1
         | IndicatorKind::Sha256

@@ -16,6 +16,7 @@
 //! A term of the base formulas, or a floor, is a row in `score/formula.rs`. The contract suite (`tests/it/provider_contract.rs`)
 //! walks [`KNOWN`] and fails until the new provider's bodies are in its table.
 
+mod about;
 mod abusech;
 mod abuseipdb;
 mod breaker;

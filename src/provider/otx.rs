@@ -11,11 +11,11 @@ use serde::Deserialize;
 use crate::{
     model::{Evidence, Fact, Indicator, IndicatorKind, ProviderId, SharedClock, VerdictKind},
     provider::{
-        BuildError, Config, KeyUse, Provider, Spec,
+        BuildError, Config, KeyUse, Provider, Spec, about,
         http::Reply,
         proof,
         request::{Auth, Request, Wire},
-        service::{Reading, Service, body, malformed, parse},
+        service::{Reading, Service, body, parse},
         text, time,
     },
 };
@@ -139,8 +139,17 @@ impl Doubt {
 
 fn read(indicator: &Indicator, reply: &Reply) -> Reading {
     let general: General = parse(body(reply)?)?;
-    if !general.indicator.eq_ignore_ascii_case(&indicator.value) && indicator.kind != IndicatorKind::Url {
-        return Err(malformed("an answer about another indicator"));
+    match indicator.kind {
+        IndicatorKind::Url => about::check(indicator, Some(&general.indicator))?,
+        IndicatorKind::Ipv4
+        | IndicatorKind::Ipv6
+        | IndicatorKind::Domain
+        | IndicatorKind::Email
+        | IndicatorKind::Md5
+        | IndicatorKind::Sha1
+        | IndicatorKind::Sha256
+        | IndicatorKind::Sha512
+        | IndicatorKind::Cve => about::require(indicator, &general.indicator)?,
     }
     let info = &general.pulse_info;
     if info.count == 0 && info.pulses.is_empty() {

@@ -75,5 +75,5 @@ fn read(indicator: &Indicator, reply: &Reply) -> Reading {
         last: entry.last.as_deref().and_then(time::parse),
     };
     let records = answer.passive_dns.into_iter().map(record).collect();
-    Ok(passive_dns::verdict(indicator, records, &NAMES, otx::page(indicator)))
+    passive_dns::verdict(indicator, records, &NAMES, otx::page(indicator))
 }

@@ -4,7 +4,11 @@
 
 use crate::{
     model::{Evidence, Fact, Indicator, VerdictKind},
-    provider::{text, time},
+    provider::{
+        about::{self, Subject},
+        service::Reading,
+        text, time,
+    },
 };
 
 /// The names of the facts of one service.
@@ -32,17 +36,27 @@ impl Record {
     fn leads_somewhere(&self) -> bool {
         matches!(self.kind.as_deref(), Some("A" | "AAAA" | "CNAME") | None)
     }
+
+    /// Whether it is about what was asked: an address, a name, or a host under it.
+    fn is_of(&self, indicator: &Indicator) -> bool {
+        let names = |text: &str| about::subject(indicator, text) == Subject::Asked;
+        names(&self.name) || names(&self.data) || (!indicator.kind.is_ip() && about::is_within(indicator, &self.name))
+    }
 }
 
-/// Found: there is a record; else not_found.
+/// Found: there is a record; else not_found. Records that are all of others are no answer.
 pub(crate) fn verdict(
     indicator: &Indicator,
     mut records: Vec<Record>,
     names: &Names,
     reference: Option<Box<str>>,
-) -> (VerdictKind, Evidence) {
+) -> Reading {
     if records.is_empty() {
-        return (VerdictKind::NotFound, Evidence::default());
+        return Ok((VerdictKind::NotFound, Evidence::default()));
+    }
+    records.retain(|record| record.is_of(indicator));
+    if records.is_empty() {
+        return Err(about::another());
     }
     records.sort_by_key(|record| std::cmp::Reverse(record.last));
     let count = records.len();
@@ -54,5 +68,5 @@ pub(crate) fn verdict(
     time::push(&mut facts, names.last_seen, records.iter().filter_map(|record| record.last).max());
     let plural = if count == 1 { "" } else { "s" };
     let description = Some(format!("{count} record{plural} of passive DNS").into());
-    (VerdictKind::Found, Evidence { facts, reference, description, ..Evidence::default() })
+    Ok((VerdictKind::Found, Evidence { facts, reference, description, ..Evidence::default() }))
 }

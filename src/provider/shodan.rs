@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::{
     model::{Evidence, Fact, FailReason, Indicator, IndicatorKind, ProviderId, SharedClock, VerdictKind},
     provider::{
-        BuildError, Config, KeyUse, LookupError, Provider, Spec,
+        BuildError, Config, KeyUse, LookupError, Provider, Spec, about,
         http::Reply,
         proof,
         request::{Auth, Request, Wire},
@@ -120,6 +120,7 @@ fn refused(error: &Value) -> Reading {
 
 #[derive(Deserialize)]
 struct Host {
+    ip_str: Option<String>,
     ports: Vec<u16>,
     vulns: Option<Vulns>,
     tags: Option<Vec<String>>,
@@ -140,6 +141,7 @@ enum Vulns {
 }
 
 fn host(indicator: &Indicator, host: Host) -> Reading {
+    about::check(indicator, host.ip_str.as_deref())?;
     let mut ports: Vec<i64> = host.ports.iter().map(|port| i64::from(*port)).collect();
     ports.sort_unstable();
     ports.dedup();
@@ -170,6 +172,7 @@ fn host(indicator: &Indicator, host: Host) -> Reading {
 
 #[derive(Deserialize)]
 struct Domain {
+    domain: Option<String>,
     data: Vec<Record>,
     tags: Option<Vec<String>>,
     subdomains: Option<Vec<String>>,
@@ -184,6 +187,9 @@ struct Record {
 }
 
 fn domain(indicator: &Indicator, domain: Domain) -> Reading {
+    // It may answer for the domain to which a host belongs.
+    let owns = |name: &str| about::is_within(&Indicator::new(IndicatorKind::Domain, name), &indicator.value);
+    about::check(indicator, domain.domain.as_deref().filter(|name| !owns(name)))?;
     let names = domain.subdomains.iter().flatten().map(String::as_str);
     let records = || domain.data.iter();
     let addresses = records().filter(|record| matches!(record.kind.as_deref(), Some("A" | "AAAA")));

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use crate::{
     model::{Evidence, Indicator, IndicatorKind, ProviderId, SharedClock, VerdictKind},
     provider::{
-        BuildError, Config, KeyUse, Provider, Spec, abusech,
+        BuildError, Config, KeyUse, Provider, Spec, about, abusech,
         http::Reply,
         request::Request,
         service::{Reading, Service, malformed, parse},
@@ -46,6 +46,7 @@ fn request(indicator: &Indicator) -> Option<Request<'_>> {
 struct Entry {
     /// A number as text.
     id: String,
+    url: Option<String>,
     url_status: Option<String>,
     date_added: Option<String>,
     last_online: Option<String>,
@@ -60,13 +61,14 @@ struct Payload {
     signature: Option<String>,
 }
 
-fn read(_indicator: &Indicator, reply: &Reply) -> Reading {
+fn read(indicator: &Indicator, reply: &Reply) -> Reading {
     let Some(body) = abusech::hit(reply, "no_results")? else {
         return Ok((VerdictKind::NotFound, Evidence::default()));
     };
     let entry: Entry = parse(body)?;
     let id = Some(&*entry.id).filter(|id| (1..=20).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_digit()));
     let id = id.ok_or_else(|| malformed("no id of the entry"))?;
+    about::check(indicator, entry.url.as_deref())?;
     let first_seen = entry.date_added.as_deref().and_then(time::parse);
     let last_online = entry.last_online.as_deref().and_then(time::parse);
     let families = || entry.payloads.iter().flatten().filter_map(|payload| payload.signature.as_deref());

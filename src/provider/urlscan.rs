@@ -12,6 +12,7 @@ use crate::{
     model::{Evidence, Fact, FailReason, Indicator, IndicatorKind, ProviderId, SharedClock, VerdictKind},
     provider::{
         BuildError, Config, KeyUse, LookupError, Provider, Spec,
+        about::{self, Subject},
         http::Reply,
         proof,
         request::{Auth, Request, Wire},
@@ -97,12 +98,16 @@ struct Scan {
 
 #[derive(Deserialize)]
 struct Task {
+    url: Option<String>,
+    domain: Option<String>,
     uuid: Option<String>,
     time: Option<String>,
 }
 
 #[derive(Deserialize)]
 struct Page {
+    url: Option<String>,
+    domain: Option<String>,
     ip: Option<String>,
     title: Option<String>,
     country: Option<String>,
@@ -117,6 +122,31 @@ struct Verdicts {
 }
 
 impl Scan {
+    /// Whether it is of another page than that which was asked about: both what was submitted and where that led to are others, as far as they are told.
+    fn is_of_another(&self, indicator: &Indicator) -> bool {
+        let (task, page) = (self.task.as_ref(), self.page.as_ref());
+        let told = match indicator.kind {
+            IndicatorKind::Domain => {
+                [task.and_then(|task| task.domain.as_deref()), page.and_then(|page| page.domain.as_deref())]
+            }
+            IndicatorKind::Url
+            | IndicatorKind::Ipv4
+            | IndicatorKind::Ipv6
+            | IndicatorKind::Email
+            | IndicatorKind::Md5
+            | IndicatorKind::Sha1
+            | IndicatorKind::Sha256
+            | IndicatorKind::Sha512
+            | IndicatorKind::Cve => {
+                [task.and_then(|task| task.url.as_deref()), page.and_then(|page| page.url.as_deref())]
+            }
+        };
+        let is_another =
+            |text: &str| about::subject(indicator, text) == Subject::Another && !about::is_within(indicator, text);
+        let mut told = told.into_iter().flatten().peekable();
+        told.peek().is_some() && told.all(is_another)
+    }
+
     /// Its score, -100..=100, where a verdict was given.
     fn score(&self) -> Option<i64> {
         let verdicts = self.verdicts.as_ref()?;
@@ -133,11 +163,14 @@ impl Scan {
     }
 }
 
-fn read(_indicator: &Indicator, reply: &Reply) -> Reading {
+fn read(indicator: &Indicator, reply: &Reply) -> Reading {
     let envelope: Envelope = parse(body(reply)?)?;
     let scans = envelope.results;
     if scans.iter().filter_map(Scan::score).any(|score| !(-100..=100).contains(&score)) {
         return Err(malformed("a score beyond 100"));
+    }
+    if scans.iter().any(|scan| scan.is_of_another(indicator)) {
+        return Err(about::another());
     }
     let worst = scans.iter().max_by_key(|scan| (scan.is_malicious(), scan.score(), scan.time()));
     let Some(scan) = worst else { return Ok((VerdictKind::NotFound, Evidence::default())) };

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use crate::{
     model::{Evidence, Fact, FailReason, Indicator, IndicatorKind, ProviderId, SharedClock, VerdictKind},
     provider::{
-        BuildError, Config, KeyUse, LookupError, Provider, Spec,
+        BuildError, Config, KeyUse, LookupError, Provider, Spec, about,
         http::Reply,
         proof,
         request::{Auth, Request, Wire},
@@ -109,6 +109,8 @@ struct Attributes {
     as_owner: Option<String>,
     country: Option<String>,
     popular_threat_classification: Option<Classification>,
+    md5: Option<String>,
+    sha1: Option<String>,
 }
 
 /// Votes by category. What else the service counts (timeout, failure, type-unsupported) is no vote.
@@ -150,7 +152,12 @@ fn report(indicator: &Indicator, body: &[u8]) -> Reading {
         }
     }
     let reference = reference(indicator, object.id.as_deref());
-    evidence(&object.attributes.ok_or_else(|| malformed("no attributes"))?, reference)
+    let attributes = object.attributes.ok_or_else(|| malformed("no attributes"))?;
+    // The identifier of a URL is a digest of a form that only the service knows; that of a file is its SHA-256, whatever was asked.
+    for named in [&object.id, &attributes.md5, &attributes.sha1] {
+        about::check(indicator, named.as_deref())?;
+    }
+    evidence(&attributes, reference)
 }
 
 fn evidence(attributes: &Attributes, reference: Option<Box<str>>) -> Reading {

@@ -15,7 +15,7 @@ use sidelight::{
     simulator::{Class, Fault, FaultRule, Handle, Simulator, SimulatorConfig, Truths},
 };
 
-use crate::provider_support::{CANARY, Canned, build, clock, config, sample};
+use crate::provider_support::{CANARY, Canned, build, clock, config, mixing, sample};
 
 struct Subject {
     id: ProviderId,
@@ -242,6 +242,53 @@ async fn every_kind_of_every_provider_is_answered() {
             } else {
                 assert_eq!((outcome, asked.len()), (failed(FailReason::Rejected), 0), "{} {kind}", spec.id);
             }
+        }
+    }
+}
+
+/// Part of a value of a subject, another of the same length, and the value with that in its place.
+fn other(value: &str) -> (&'static str, &'static str, String) {
+    const PAIRS: [(&str, &str); 5] = [
+        ("found.example", "other.example"),
+        ("clean.example", "other.example"),
+        ("198.51.100.7", "198.51.100.6"),
+        ("198.51.100.8", "198.51.100.6"),
+        // Digits alone: some services write hashes in upper case.
+        ("0123456789", "9876543210"),
+    ];
+    let (part, instead) = PAIRS.into_iter().find(|(part, _)| value.contains(part)).unwrap();
+    (part, instead, value.replacen(part, instead, 1))
+}
+
+/// What a gateway or a cache on the way mixes up must not become a verdict.
+#[tokio::test]
+async fn an_answer_about_something_else_is_not_believed() {
+    // Whose answer does not name what it is about.
+    let nameless = [
+        (PASSIVETOTAL, VerdictKind::Found),
+        (PASSIVETOTAL, VerdictKind::Clean),
+        (SAFEBROWSING, VerdictKind::Clean),
+        (SAFEBROWSING_V5, VerdictKind::Clean),
+        (THREATFOX, VerdictKind::Found),
+    ];
+    let handle = simulator().await;
+    for subject in SUBJECTS {
+        let rows = [(Some(subject.found), VerdictKind::Found), (subject.clean, VerdictKind::Clean)];
+        for (value, verdict) in rows {
+            let Some(value) = value else { continue };
+            let (known, asked, about) = other(value);
+            let way = mixing(handle.addr(), asked, known).await;
+            let base = handle.base_url(subject.id).replace(&handle.addr().to_string(), &way.to_string());
+            let provider = build(subject.id, config(&base));
+            let outcome = ask(&*provider, subject.kind, &about).await;
+            let expected = match subject.id {
+                // It looks for what was asked among all that came.
+                MISP => Outcome::Verdict(VerdictKind::NotFound),
+                id if nameless.contains(&(id, verdict)) => Outcome::Verdict(verdict),
+                _ => failed(FailReason::Malformed),
+            };
+            assert_eq!(outcome, expected, "{} {about}", subject.id);
+            assert_eq!(handle.log().last().unwrap().status, Some(200), "{} the service answered", subject.id);
         }
     }
 }

@@ -117,6 +117,25 @@ impl Canned {
     }
 }
 
+/// A way to `service` that mixes answers up: whoever asks about `asked` gets what is said of `known`, which is as long.
+pub(crate) async fn mixing(service: SocketAddr, asked: &'static str, known: &'static str) -> SocketAddr {
+    assert_eq!(asked.len(), known.len());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let request = read_request(&mut client).await;
+            let request = request.replace(asked, known).replacen("\r\n", "\r\nconnection: close\r\n", 1);
+            let mut upstream = TcpStream::connect(service).await.unwrap();
+            upstream.write_all(request.as_bytes()).await.unwrap();
+            // Either side may hang up when it has what it wants.
+            drop(tokio::io::copy(&mut upstream, &mut client).await);
+            drop(client.shutdown().await);
+        }
+    });
+    addr
+}
+
 async fn read_request(stream: &mut TcpStream) -> String {
     let mut bytes = Vec::new();
     let mut buffer = [0; 1024];
