@@ -17,7 +17,7 @@ pub use fragment::Fragment;
 pub use state::{Shape, State, Summary};
 pub use text::ScoreText;
 
-use crate::extract::Extraction;
+use crate::{extract::Extraction, model::Indicator};
 
 /// Writes `payload` (a JSON object, see its outline) with the annotation spliced in to `out`, which is cleared first.
 /// `states` is parallel to the extraction's indicators. Nothing else of the payload changes.
@@ -38,6 +38,15 @@ pub fn splice(
 pub fn object(extraction: &Extraction, states: &[State<'_>], summary: &Summary, now_ms: i64, out: &mut Vec<u8>) {
     let annotation = splice::Annotation { sights: || extraction.iter(), states, summary, now_ms };
     annotation.object(false, out);
+}
+
+/// Appends what an annotation says of an indicator, without an event around it: `{"ioc_type":…}`, without fields and role.
+pub fn by_itself(indicator: &Indicator, fragment: &Fragment, now_ms: i64, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"{\"ioc_type\":");
+    json::string(out, indicator.kind.as_str());
+    json::text_member(out, "ioc_value", &indicator.value);
+    fragment.write(out, now_ms);
+    out.push(b'}');
 }
 
 #[cfg(test)]

@@ -1,4 +1,7 @@
 //! `sidelight lookup`: assess indicators by hand, with the same providers and budgets.
+//!
+//! Exit codes: 0 when of every indicator that was asked about at least one provider said something, `not_found` included; 1 when of one of them
+//! none did, or a value holds no indicator.
 
 use std::{
     io::{self, Write},
@@ -9,6 +12,7 @@ use std::{
 use anyhow::anyhow;
 
 use crate::{
+    annotate,
     app::{Engine, build_for_command},
     budget::Urgency,
     cache::Entry,
@@ -20,8 +24,18 @@ use crate::{
     score,
 };
 
+/// What a script may rely on.
+const EXIT_CODES: &str = "\
+Exit codes:
+  0   of every indicator at least one provider said something, also that it does not know it
+  1   of an indicator no provider said anything (failed, throttled, not asked), or a value holds no indicator
+  2   wrong usage
+  78  the configuration is wrong
+What is not looked up by rule (private addresses and the like) is no failure.";
+
 /// Arguments of `lookup`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXIT_CODES)]
 pub(super) struct Args {
     /// Addresses, domains, URLs, hashes; defanged ones too.
     #[arg(value_name = "VALUE", required = true)]
@@ -31,7 +45,7 @@ pub(super) struct Args {
     /// Longest wait for the answers, seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 30.0)]
     wait: f64,
-    /// One JSON object for each indicator instead of text.
+    /// One JSON object for each indicator instead of text: the members of an annotation, and the terms of its score.
     #[arg(long)]
     json: bool,
 }
@@ -59,8 +73,13 @@ pub(super) fn run(args: &Args) -> Outcome {
     let end = Instant::now() + wait;
     settle(&mut found, &enricher, &engine, end);
     let mut out = io::stdout().lock();
-    let mut missing = 0;
+    let (mut missing, mut unanswered, mut asked) = (0, 0, 0);
+    let now_ms = engine.clock.wall_ms();
     for found in &found {
+        if let Found::Asked(_, _, entry, _) = found {
+            asked += 1;
+            unanswered += usize::from(!entry.has_verdict());
+        }
         match found {
             Found::Nothing(value) => {
                 missing += 1;
@@ -76,7 +95,7 @@ pub(super) fn run(args: &Args) -> Outcome {
                 writeln!(out, "{} {}: not looked up: {reason}", indicator.kind, indicator.value)?;
             }
             Found::Asked(indicator, _, entry, _) if args.json => {
-                writeln!(out, "{}", as_json(indicator, entry, &config.score))?;
+                out.write_all(&as_json(indicator, entry, &config.score, now_ms))?;
             }
             Found::Asked(indicator, _, entry, _) => {
                 let assessment = entry.assessment();
@@ -97,10 +116,12 @@ pub(super) fn run(args: &Args) -> Outcome {
         member.leave(LEAVE);
     }
     engine.shutdown();
-    if missing > 0 {
-        return Err(anyhow!("{missing} of {} values hold no indicator", args.values.len()).into());
+    let empty = (missing > 0).then(|| format!("{missing} of {} values hold no indicator", args.values.len()));
+    let silent = (unanswered > 0).then(|| format!("of {unanswered} of {asked} indicators no provider said anything"));
+    match [empty, silent].into_iter().flatten().reduce(|one, other| format!("{one}; {other}")) {
+        Some(text) => Err(anyhow!(text).into()),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// Recognises what a value holds and asks for it.
@@ -165,22 +186,31 @@ fn settle(found: &mut [Found], enricher: &Enricher, engine: &Engine, end: Instan
     }
 }
 
-fn as_json(indicator: &Indicator, entry: &Entry, config: &score::Config) -> serde_json::Value {
-    let assessment = entry.assessment();
-    let explained = score::explain(indicator.kind, assessment, config);
-    let references = assessment.sources.iter().map(|source| source.answer.verdict()?.evidence.reference.as_deref());
-    let source = |(source, reference): (&score::SourceExplanation, Option<&str>)| {
+/// A line: what an annotation says of the indicator, and the terms of the score, rounded as there.
+fn as_json(indicator: &Indicator, entry: &Entry, config: &score::Config, now_ms: i64) -> Vec<u8> {
+    let explained = score::explain(indicator.kind, entry.assessment(), config);
+    let term = |source: &score::SourceExplanation| {
         serde_json::json!({
-            "provider": source.provider.as_str(), "outcome": source.outcome, "reason": source.reason, "reference": reference,
-            "contribution": source.points, "share": source.share, "weight": source.weight, "floor": source.floor,
-            "ceiling": source.ceiling,
+            "provider": source.provider.as_str(), "weight": source.weight, "share": source.share.map(thousandths),
+            "points": source.points.map(tenths), "floor": source.floor, "ceiling": source.ceiling,
         })
     };
-    let sources: Vec<serde_json::Value> = explained.sources.iter().zip(references).map(source).collect();
-    serde_json::json!({
-        "ioc_type": indicator.kind.as_str(), "ioc_value": &*indicator.value, "status": assessment.status.as_str(),
-        "disposition": assessment.disposition.as_str(), "confidence_score": assessment.score,
-        "score_low": assessment.score_low, "score_high": assessment.score_high, "queue": assessment.queue.as_str(),
-        "weight": explained.weight, "full_weight": explained.full_weight, "sources": sources,
-    })
+    let terms: Vec<serde_json::Value> = explained.sources.iter().map(term).collect();
+    let more = serde_json::json!({ "weight": explained.weight, "full_weight": explained.full_weight, "terms": terms });
+    let mut line = Vec::with_capacity(2_048);
+    annotate::by_itself(indicator, entry.fragment(), now_ms, &mut line);
+    // One object out of two.
+    line.pop();
+    line.push(b',');
+    line.extend_from_slice(more.to_string().as_bytes().get(1..).unwrap_or_default());
+    line.push(b'\n');
+    line
+}
+
+fn tenths(number: f64) -> f64 {
+    (number * 10.0).round() / 10.0
+}
+
+fn thousandths(number: f64) -> f64 {
+    (number * 1_000.0).round() / 1_000.0
 }

@@ -146,19 +146,19 @@ impl fmt::Display for Explanation {
             let acts = if self.score == Some(f64::from(floor)) { "" } else { ", passed" };
             writeln!(f, "  floor   {floor}, set by {}{acts}", by(floor, |source| source.floor))?;
         }
-        let missing: Vec<&str> = self
-            .sources
-            .iter()
-            .filter(|source| source.worst_floor.is_some())
-            .map(|source| source.provider.as_str())
-            .collect();
+        // Context changes no bound, whether it comes or not.
+        let counts = |source: &&SourceExplanation| {
+            source.worst_floor.is_some_and(|floor| floor > 0.0 || source.weight.is_some())
+        };
+        let missing: Vec<&str> = self.sources.iter().filter(counts).map(|source| source.provider.as_str()).collect();
         match self.score {
             Some(score) => write!(f, "  score   {score:.1}")?,
             None => write!(f, "  score   none")?,
         }
         match (missing.is_empty(), self.low, self.high) {
             (false, Some(low), Some(high)) => {
-                writeln!(f, ", {low:.1} to {high:.1} when {} has answered", missing.join(", "))
+                let have = if missing.len() == 1 { "has" } else { "have" };
+                writeln!(f, ", {low:.1} to {high:.1} when {} {have} answered", missing.join(", "))
             }
             _ => writeln!(f),
         }

@@ -208,6 +208,67 @@ fn lookup_says_what_the_providers_know() {
 }
 
 #[test]
+fn lookup_in_json_is_what_an_annotation_says() {
+    let _turn = beside_others();
+    let stage = offline("e2e-lookup-json");
+    let ip = address(81, 3);
+    let out = run_with(stage.command("lookup").args(["--json", &ip]), b"");
+    assert_eq!(out.status.code(), Some(0), "{}", text(&out.stderr));
+    let looked_up = &json_lines(&text(&out.stdout))[0];
+    let event = format!("{{\"destination\":{{\"ip\":{ip:?}}}}}\n");
+    let out = run_with(&mut stage.command("annotate"), event.as_bytes());
+    let annotated = json_lines(&text(&out.stdout))[0]["sidelight"]["indicators"][0].clone();
+    assert!(annotated["vt_total"].as_i64() > Some(0) && annotated["abuse_reports"].is_i64(), "{annotated}");
+    for (name, said) in annotated.as_object().unwrap() {
+        match &**name {
+            "fields" | "role" => assert_eq!(looked_up.get(name), None, "it was in no event"),
+            "sources" => {
+                for (ours, theirs) in looked_up["sources"].as_array().unwrap().iter().zip(said.as_array().unwrap()) {
+                    for member in ["provider", "outcome", "contribution", "reference"] {
+                        assert_eq!(ours[member], theirs[member], "{member}: {looked_up} {annotated}");
+                    }
+                    assert!(ours["age_s"].as_i64() >= Some(0));
+                }
+            }
+            _ => assert_eq!(&looked_up[name], said, "{name}"),
+        }
+    }
+    // The terms of the score, rounded as the annotation is.
+    let term = &looked_up["terms"][0];
+    assert_eq!((&term["provider"], &term["weight"]), (&json!("virustotal"), &json!(60.0)));
+    let truth = truth(IndicatorKind::Ipv4, &ip);
+    let share = f64::from(truth.vt_malicious) / f64::from(truth.vt_total());
+    assert_eq!(term["share"].as_f64(), Some((share * 1000.0).round() / 1000.0));
+    assert_eq!(term["points"], looked_up["sources"][0]["contribution"]);
+    assert_eq!((looked_up["weight"].as_f64(), looked_up["full_weight"].as_f64()), (Some(100.0), Some(100.0)));
+}
+
+#[test]
+fn a_script_sees_by_the_exit_code_that_nobody_answered() {
+    let _turn = beside_others();
+    let stage = offline("e2e-lookup-down");
+    let lookup = |n: usize| run_with(stage.command("lookup").args(["--json", "--wait", "1", &address(82, n)]), b"");
+    let faults = stage.providers.simulator().faults();
+    faults.set(VIRUSTOTAL, Fault::Unauthorized);
+    let out = lookup(1);
+    assert_eq!(out.status.code(), Some(0), "one of two answered: {}", text(&out.stderr));
+    assert_eq!(json_lines(&text(&out.stdout))[0]["status"], "partial");
+    for fault in [Fault::Unauthorized, Fault::Unavailable, Fault::Throttle, Fault::Hang] {
+        faults.set(VIRUSTOTAL, fault);
+        faults.set(ABUSEIPDB, fault);
+        let out = lookup(2);
+        assert_eq!(out.status.code(), Some(1), "{fault:?}: {}", text(&out.stdout));
+        let said = &json_lines(&text(&out.stdout))[0];
+        assert!(said.get("confidence_score").is_none(), "{fault:?}: {said}");
+        let last = text(&out.stderr);
+        let last = last.lines().last().unwrap_or_default();
+        assert_eq!(last, "error: of 1 of 1 indicators no provider said anything", "{fault:?}");
+    }
+    let help = text(&run_with(program().args(["lookup", "--help"]), b"").stdout);
+    assert!(help.contains("no provider said anything"), "{help}");
+}
+
+#[test]
 fn check_tells_right_from_wrong() {
     let _turn = beside_others();
     let mut stage = offline("e2e-check");
