@@ -18,7 +18,7 @@ use crate::{
 
 pub use crate::model::Tlp;
 pub use config::{Config, UrlQuery};
-pub use networks::special as special_purpose;
+pub use networks::{embedded as embedded_v4, special as special_purpose};
 
 /// Why an indicator is not looked up anywhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

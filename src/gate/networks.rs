@@ -79,7 +79,7 @@ fn special_v6(address: Ipv6Addr) -> Option<Suppression> {
 }
 
 /// The IPv4 address that an IPv6 address carries: mapped, NAT64 (RFC 6052), 6to4.
-pub(super) fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
+pub fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
     let [a, b, c, d, e, f, g, h] = address.segments();
     let inner = |high: u16, low: u16| Some(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low)));
     match [a, b, c, d, e, f] {

@@ -7,7 +7,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::{
-    gate::{Suppression, special_purpose},
+    gate::{Suppression, embedded_v4, special_purpose},
     provider::BoxFuture,
 };
 
@@ -33,6 +33,11 @@ impl Reach {
         if is_metadata(address) {
             return Some("a cloud's metadata service");
         }
+        // An address that carries another one leads there.
+        let inner = carried(address).filter(|_| self != Self::Loopback);
+        if let Some(refusal) = inner.and_then(|inner| self.refusal(IpAddr::V4(inner))) {
+            return Some(refusal);
+        }
         let special = special_purpose(address);
         match (self, special) {
             (Self::Loopback, _) if address.is_loopback() => None,
@@ -52,10 +57,19 @@ impl Reach {
 fn is_metadata(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => METADATA_V4.contains(&address),
-        IpAddr::V6(address) => {
-            address == METADATA_V6 || address.to_ipv4_mapped().is_some_and(|inner| METADATA_V4.contains(&inner))
-        }
+        IpAddr::V6(address) => address == METADATA_V6,
     }
+}
+
+/// The IPv4 address that an address carries: mapped, translated, also by a translator of one's own (RFC 8215), 6to4, or "compatible" of old.
+fn carried(address: IpAddr) -> Option<Ipv4Addr> {
+    let IpAddr::V6(address) = address else { return None };
+    let tail = |high: u16, low: u16| Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low));
+    embedded_v4(address).or_else(|| match address.segments() {
+        [0, 0, 0, 0, 0, 0, 0, 0 | 1] => None,
+        [0, 0, 0, 0, 0, 0, high, low] | [0x64, 0xff9b, 1, _, _, _, high, low] => Some(tail(high, low)),
+        _ => None,
+    })
 }
 
 /// Asks for the addresses of a host. A parameter, so that tests decide what a name resolves to.
@@ -118,7 +132,22 @@ mod tests {
             ("2001:db8::1", false, true),
             ("240.0.0.1", false, true),
             ("64:ff9b::10.0.0.1", false, true),
+            ("64:ff9b::127.0.0.1", false, true),
+            ("64:ff9b:1::10.0.0.1", false, true),
             ("2002:0a00:0001::1", false, true),
+            ("2002:7f00:0001::1", false, true),
+            ("::10.0.0.1", false, true),
+            ("64:ff9b::45.83.12.7", true, true),
+            ("2002:2d53:0c07::1", true, true),
+            ("64:ff9b::0.0.0.0", false, false),
+            ("::ffff:0.0.0.0", false, false),
+            ("::169.254.169.254", false, false),
+            ("64:ff9b:1::169.254.169.254", false, false),
+            ("2002:a9fe:a9fe::1", false, false),
+            ("2002:a83f:8110::1", false, false),
+            ("64:ff9b::168.63.129.16", false, false),
+            ("64:ff9b::100.100.100.200", false, false),
+            ("2002:e000:0001::1", false, false),
             ("169.254.169.254", false, false),
             ("::ffff:169.254.169.254", false, false),
             ("64:ff9b::169.254.169.254", false, false),

@@ -273,15 +273,40 @@ mod tests {
             ("10.0.0.1", "a private address"),
             ("169.254.169.254", "a link-local address"),
             ("::ffff:169.254.169.254", "a link-local address"),
+            ("::ffff:10.0.0.1", "a private address"),
+            ("64:ff9b::127.0.0.1", "the loopback"),
+            ("64:ff9b::192.168.0.1", "a private address"),
+            ("64:ff9b::169.254.169.254", "a link-local address"),
+            ("64:ff9b:1::169.254.169.254", "a link-local address"),
+            ("2002:7f00:0001::1", "the loopback"),
+            ("2002:0a00:0001::1", "a private address"),
+            ("2002:a9fe:a9fe::1", "a link-local address"),
+            ("::127.0.0.1", "the loopback"),
+            ("fe80::1", "a link-local address"),
+            ("fd12::1", "a private address"),
+            ("fd00:ec2::254", "a cloud's metadata service"),
+            ("64:ff9b::100.100.100.200", "a cloud's metadata service"),
             ("0.0.0.0", "no address at all"),
+            ("::", "no address at all"),
+            ("::ffff:0.0.0.0", "no address at all"),
+            ("ff02::1", "a multicast address"),
         ] {
             let said = get(&base, Network::default(), vec![address]).await;
             assert!(said.contains(why), "{address}: {said}");
         }
         // One good address among bad ones does not open the way to these; nothing answers at a documentation address.
         let internal = Network { internal: true, ..Network::default() };
-        let said = get(&base, internal.clone(), vec!["169.254.169.254", "::ffff:169.254.169.254"]).await;
-        assert!(said.contains("a link-local address"), "{said}");
+        for hidden in [
+            "169.254.169.254",
+            "::ffff:169.254.169.254",
+            "64:ff9b::169.254.169.254",
+            "2002:a9fe:a9fe::1",
+            "::",
+            "::ffff:0.0.0.0",
+        ] {
+            let said = get(&base, internal.clone(), vec![hidden, "169.254.169.254"]).await;
+            assert!(said.contains("a link-local address"), "{hidden}: {said}");
+        }
         // A name that is said to be of this machine leads to this machine only.
         let said = get(&format!("https://localhost:{port}"), internal.clone(), vec!["10.0.0.1"]).await;
         assert!(said.contains("outside of this machine"), "{said}");
