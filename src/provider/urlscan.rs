@@ -165,12 +165,14 @@ impl Scan {
 
 fn read(indicator: &Indicator, reply: &Reply) -> Reading {
     let envelope: Envelope = parse(body(reply)?)?;
-    let scans = envelope.results;
+    let all = envelope.results;
+    let is_empty = all.is_empty();
+    let scans: Vec<Scan> = all.into_iter().filter(|scan| !scan.is_of_another(indicator)).collect();
+    if scans.is_empty() && !is_empty {
+        return Err(about::another());
+    }
     if scans.iter().filter_map(Scan::score).any(|score| !(-100..=100).contains(&score)) {
         return Err(malformed("a score beyond 100"));
-    }
-    if scans.iter().any(|scan| scan.is_of_another(indicator)) {
-        return Err(about::another());
     }
     let worst = scans.iter().max_by_key(|scan| (scan.is_malicious(), scan.score(), scan.time()));
     let Some(scan) = worst else { return Ok((VerdictKind::NotFound, Evidence::default())) };
