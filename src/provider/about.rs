@@ -12,7 +12,7 @@ use crate::{
 
 /// What a text in an answer names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Subject {
+pub enum Subject {
     /// What was asked about.
     Asked,
     /// Something else.
@@ -22,7 +22,7 @@ pub(crate) enum Subject {
 }
 
 /// What a text in an answer names, where `indicator` was asked about.
-pub(crate) fn subject(indicator: &Indicator, text: &str) -> Subject {
+pub fn subject(indicator: &Indicator, text: &str) -> Subject {
     let text = text.trim();
     match indicator.kind {
         IndicatorKind::Ipv4 | IndicatorKind::Ipv6 => match (address(text), address(&indicator.value)) {
@@ -65,7 +65,7 @@ pub(crate) fn subject(indicator: &Indicator, text: &str) -> Subject {
 /// # Errors
 ///
 /// Malformed, without a word of the text.
-pub(crate) fn check(indicator: &Indicator, text: Option<&str>) -> Result<(), LookupError> {
+pub fn check(indicator: &Indicator, text: Option<&str>) -> Result<(), LookupError> {
     match text.map(|text| subject(indicator, text)) {
         Some(Subject::Another) => Err(another()),
         Some(Subject::Asked | Subject::Unclear) | None => Ok(()),
@@ -77,7 +77,7 @@ pub(crate) fn check(indicator: &Indicator, text: Option<&str>) -> Result<(), Loo
 /// # Errors
 ///
 /// Malformed, without a word of the text.
-pub(crate) fn require(indicator: &Indicator, text: &str) -> Result<(), LookupError> {
+pub fn require(indicator: &Indicator, text: &str) -> Result<(), LookupError> {
     match subject(indicator, text) {
         Subject::Asked => Ok(()),
         Subject::Another | Subject::Unclear => Err(another()),
@@ -85,12 +85,12 @@ pub(crate) fn require(indicator: &Indicator, text: &str) -> Result<(), LookupErr
 }
 
 /// The failure of an answer about something else.
-pub(crate) fn another() -> LookupError {
+pub fn another() -> LookupError {
     malformed("an answer about another indicator")
 }
 
 /// Whether a name is that of the asked domain, or of a host under it.
-pub(crate) fn is_within(indicator: &Indicator, name: &str) -> bool {
+pub fn is_within(indicator: &Indicator, name: &str) -> bool {
     let (name, domain) = (name.trim_end_matches('.').as_bytes(), indicator.value.trim_end_matches('.').as_bytes());
     name.len()
         .checked_sub(domain.len())

@@ -48,7 +48,7 @@ const CUT_SHORT: &str = "x-dribble-errors";
 
 /// A complete answer.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Reply {
+pub enum Reply {
     /// 200 with this JSON text (not yet parsed).
     Body(Vec<u8>),
     /// 404 with this JSON text; what it means is for the provider to say.

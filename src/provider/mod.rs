@@ -16,7 +16,7 @@
 //! A term of the base formulas, or a floor, is a row in `score/formula.rs`. The contract suite (`tests/it/provider_contract.rs`)
 //! walks [`KNOWN`] and fails until the new provider's bodies are in its table.
 
-mod about;
+pub mod about;
 mod abusech;
 mod abuseipdb;
 mod breaker;
@@ -45,9 +45,9 @@ mod safebrowsing;
 mod safebrowsing_v5;
 mod service;
 mod shodan;
-mod text;
+pub mod text;
 mod threatfox;
-mod time;
+pub mod time;
 mod transport;
 mod urlhaus;
 mod urlscan;
@@ -78,6 +78,16 @@ pub use urlhaus::ID as URLHAUS;
 pub use urlscan::ID as URLSCAN;
 pub use virustotal::ID as VIRUSTOTAL;
 
+/// What providers are made of, for one that lives outside of this crate; with [`about`], [`text`] and [`time`].
+pub mod kit {
+    pub use super::{
+        http::Reply,
+        proof::Proof,
+        request::{Auth, Content, Judge, Payload, Request, Wire},
+        service::{BatchService, ReadMany, Reading, Service, body, malformed, parse},
+    };
+}
+
 use std::{future::Future, pin::Pin, time::Duration};
 
 use crate::model::{FailReason, Indicator, IndicatorKind, ProviderId, Verdict};
@@ -105,11 +115,12 @@ pub enum LookupError {
 
 impl LookupError {
     /// 429 or its like, and nothing said with it.
-    pub(crate) const fn throttled() -> Self {
+    pub const fn throttled() -> Self {
         Self::Throttled { retry_after: None, used_up: false }
     }
 
-    pub(crate) fn failed(reason: FailReason, detail: impl Into<String>) -> Self {
+    /// Anything else; what is told must hold neither key nor indicator.
+    pub fn failed(reason: FailReason, detail: impl Into<String>) -> Self {
         Self::Failed { reason, detail: detail.into() }
     }
 }

@@ -11,18 +11,18 @@ use crate::{
 
 /// A call that costs nothing.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Proof {
+pub struct Proof {
     /// The request; it may need the key.
-    pub(crate) request: for<'a> fn(&'a str) -> Request<'a>,
+    pub request: for<'a> fn(&'a str) -> Request<'a>,
     /// What the answer says of the plan.
-    pub(crate) read: fn(&Value) -> Vec<Limit>,
+    pub read: fn(&Value) -> Vec<Limit>,
     /// Whether it says there how many calls are left.
-    pub(crate) counts: bool,
+    pub counts: bool,
 }
 
 impl Proof {
     /// A call whose answer says nothing of the plan.
-    pub(crate) const fn bare(request: for<'a> fn(&'a str) -> Request<'a>) -> Self {
+    pub const fn bare(request: for<'a> fn(&'a str) -> Request<'a>) -> Self {
         Self { request, read: |_| Vec::new(), counts: false }
     }
 
@@ -30,7 +30,7 @@ impl Proof {
     ///
     /// # Errors
     /// When it is no object.
-    pub(crate) fn limits(&self, body: &[u8]) -> Result<Vec<Limit>, LookupError> {
+    pub fn limits(&self, body: &[u8]) -> Result<Vec<Limit>, LookupError> {
         let value: Value = parse(body)?;
         if !value.is_object() {
             return Err(crate::provider::service::malformed("no object"));

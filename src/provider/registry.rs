@@ -29,7 +29,7 @@ pub struct Spec {
     /// Those of them that it is asked about unless `[routing]` says otherwise.
     pub routed: &'static [IndicatorKind],
     /// How it is spoken to.
-    pub(crate) wire: Wire,
+    pub wire: Wire,
     /// Makes it.
     pub build: Build,
 }

@@ -10,7 +10,7 @@ use crate::{
 
 /// How the key travels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Auth {
+pub enum Auth {
     /// As the value of this header, in lower case.
     Header(&'static str),
     /// As this parameter of the query.
@@ -23,7 +23,7 @@ pub(crate) enum Auth {
 
 /// In which form answers come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Content {
+pub enum Content {
     /// JSON by its content type.
     Json,
     /// JSON objects, one a line, under whatever text type the service gives them.
@@ -32,27 +32,30 @@ pub(crate) enum Content {
 
 /// What an error status means where the service speaks in its own way; `body` is its JSON, where it is JSON. `None` leaves it to
 /// the status.
-pub(crate) type Judge = fn(status: u16, body: Option<&[u8]>) -> Option<LookupError>;
+pub type Judge = fn(status: u16, body: Option<&[u8]>) -> Option<LookupError>;
 
 /// How one service is spoken to.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Wire {
-    pub(crate) auth: Auth,
-    pub(crate) content: Content,
-    pub(crate) judge: Judge,
+pub struct Wire {
+    /// How the key travels.
+    pub auth: Auth,
+    /// In which form answers come.
+    pub content: Content,
+    /// What error statuses mean.
+    pub judge: Judge,
     /// Hosts of a service that is no more: whatever keeps a connection to them from being made is its end.
-    pub(crate) retired: &'static [&'static str],
+    pub retired: &'static [&'static str],
     /// The window that rate headers are of, where they do not name it themselves.
-    pub(crate) counts: Option<Span>,
+    pub counts: Option<Span>,
     /// The name of the error by which a 429 says that a quota of the key is used up, where the service tells that from too much haste.
-    pub(crate) used_up: Option<&'static str>,
+    pub used_up: Option<&'static str>,
     /// The call that proves the key for nothing, where there is one.
-    pub(crate) proof: Option<Proof>,
+    pub proof: Option<Proof>,
 }
 
 impl Wire {
     /// JSON, and errors by their status.
-    pub(crate) const fn json(auth: Auth) -> Self {
+    pub const fn json(auth: Auth) -> Self {
         Self {
             auth,
             content: Content::Json,
@@ -67,7 +70,7 @@ impl Wire {
 
 /// What is sent along.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Payload<'a> {
+pub enum Payload<'a> {
     /// Nothing: a GET.
     Nothing,
     /// This JSON text: a POST.
@@ -78,42 +81,47 @@ pub(crate) enum Payload<'a> {
 
 /// One request: `path`, then `segment` where there is one, then `tail`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Request<'a> {
-    pub(crate) path: &'static str,
-    pub(crate) segment: Option<Cow<'a, str>>,
-    pub(crate) tail: &'static str,
-    pub(crate) query: Vec<(&'static str, Cow<'a, str>)>,
-    pub(crate) payload: Payload<'a>,
+pub struct Request<'a> {
+    /// Where the path begins.
+    pub path: &'static str,
+    /// One part of the path, encoded when it is sent.
+    pub segment: Option<Cow<'a, str>>,
+    /// Where the path ends.
+    pub tail: &'static str,
+    /// Parameters, encoded when they are sent.
+    pub query: Vec<(&'static str, Cow<'a, str>)>,
+    /// What is sent along.
+    pub payload: Payload<'a>,
 }
 
 impl<'a> Request<'a> {
     /// A GET of this fixed path, without a slash at its end where a segment follows.
-    pub(crate) const fn get(path: &'static str) -> Self {
+    pub const fn get(path: &'static str) -> Self {
         Self { path, segment: None, tail: "", query: Vec::new(), payload: Payload::Nothing }
     }
 
     /// A POST of a form.
-    pub(crate) fn form(path: &'static str, fields: Vec<(&'static str, Cow<'a, str>)>) -> Self {
+    pub fn form(path: &'static str, fields: Vec<(&'static str, Cow<'a, str>)>) -> Self {
         Self { payload: Payload::Form(fields), ..Self::get(path) }
     }
 
     /// A POST of a JSON text.
-    pub(crate) fn json(path: &'static str, body: &serde_json::Value) -> Self {
+    pub fn json(path: &'static str, body: &serde_json::Value) -> Self {
         Self { payload: Payload::Json(body.to_string().into_bytes()), ..Self::get(path) }
     }
 
     /// With this as one part of the path; it is encoded.
-    pub(crate) fn segment(self, segment: impl Into<Cow<'a, str>>) -> Self {
+    pub fn segment(self, segment: impl Into<Cow<'a, str>>) -> Self {
         Self { segment: Some(segment.into()), ..self }
     }
 
     /// With this fixed path after the segment.
-    pub(crate) fn tail(self, tail: &'static str) -> Self {
+    pub fn tail(self, tail: &'static str) -> Self {
         Self { tail, ..self }
     }
 
     /// With one more parameter; its value is encoded.
-    pub(crate) fn query(mut self, name: &'static str, value: impl Into<Cow<'a, str>>) -> Self {
+    pub fn query(mut self, name: &'static str, value: impl Into<Cow<'a, str>>) -> Self {
         self.query.push((name, value.into()));
         self
     }

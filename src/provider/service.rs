@@ -17,14 +17,14 @@ use crate::{
 };
 
 /// What an answer says.
-pub(crate) type Reading = Result<(VerdictKind, Evidence), LookupError>;
+pub type Reading = Result<(VerdictKind, Evidence), LookupError>;
 
 /// What an answer says of each of some indicators, in their order; the text is the service's base URL.
-pub(crate) type ReadMany = fn(&str, &[&Indicator], &Reply) -> Result<Vec<Reading>, LookupError>;
+pub type ReadMany = fn(&str, &[&Indicator], &Reply) -> Result<Vec<Reading>, LookupError>;
 
 /// A provider that asks about one indicator by one request.
 #[derive(Debug)]
-pub(crate) struct Service {
+pub struct Service {
     id: ProviderId,
     client: Client,
     /// The request; `None` where the service cannot be asked about this indicator.
@@ -34,7 +34,7 @@ pub(crate) struct Service {
 
 impl Service {
     /// A service of that specification; see the fields for the functions.
-    pub(crate) fn new(
+    pub fn new(
         spec: &Spec,
         config: &Config,
         clock: SharedClock,
@@ -87,7 +87,7 @@ impl Provider for Service {
 
 /// A provider whose request can name many indicators.
 #[derive(Debug)]
-pub(crate) struct BatchService {
+pub struct BatchService {
     id: ProviderId,
     client: Client,
     /// How many indicators a request can name.
@@ -99,7 +99,7 @@ pub(crate) struct BatchService {
 
 impl BatchService {
     /// A service of that specification; see the fields for the functions.
-    pub(crate) fn new(
+    pub fn new(
         spec: &Spec,
         config: &Config,
         clock: SharedClock,
@@ -183,12 +183,12 @@ pub(crate) fn unaskable() -> LookupError {
 }
 
 /// The JSON of a body.
-pub(crate) fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, LookupError> {
+pub fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, LookupError> {
     serde_json::from_slice(body).map_err(|error| malformed(text::json_error(&error)))
 }
 
 /// The body of a 200; a 404 of a service that has no use for one is a wrong base URL.
-pub(crate) fn body(reply: &Reply) -> Result<&[u8], LookupError> {
+pub fn body(reply: &Reply) -> Result<&[u8], LookupError> {
     match reply {
         Reply::Body(body) => Ok(body),
         Reply::NotFound(_) => Err(LookupError::failed(FailReason::Rejected, "status 404")),
@@ -196,6 +196,6 @@ pub(crate) fn body(reply: &Reply) -> Result<&[u8], LookupError> {
 }
 
 /// An answer that is not what the interface promises.
-pub(crate) fn malformed(detail: impl Into<String>) -> LookupError {
+pub fn malformed(detail: impl Into<String>) -> LookupError {
     LookupError::failed(FailReason::Malformed, detail)
 }

@@ -13,16 +13,12 @@ const MAX_TEXT: usize = 200;
 const MAX_ENTRIES: usize = 50;
 
 /// Adds a text, where there is one.
-pub(crate) fn push(facts: &mut Vec<(&'static str, Fact)>, name: &'static str, text: Option<&str>) {
+pub fn push(facts: &mut Vec<(&'static str, Fact)>, name: &'static str, text: Option<&str>) {
     facts.extend(text.and_then(fact).map(|fact| (name, fact)));
 }
 
 /// Adds a list of texts, where one is left: each once, in the order given, at most 50.
-pub(crate) fn push_list<'a>(
-    facts: &mut Vec<(&'static str, Fact)>,
-    name: &'static str,
-    texts: impl Iterator<Item = &'a str>,
-) {
+pub fn push_list<'a>(facts: &mut Vec<(&'static str, Fact)>, name: &'static str, texts: impl Iterator<Item = &'a str>) {
     let mut kept: Vec<Box<str>> = Vec::new();
     for text in texts.filter_map(clean) {
         if kept.len() < MAX_ENTRIES && !kept.contains(&text) {
@@ -33,12 +29,12 @@ pub(crate) fn push_list<'a>(
 }
 
 /// A text fact: control characters gone, cut at a character boundary; `None` where nothing is left.
-pub(crate) fn fact(text: &str) -> Option<Fact> {
+pub fn fact(text: &str) -> Option<Fact> {
     Some(Fact::Text(clean(text)?))
 }
 
 /// See [`fact`].
-pub(crate) fn clean(text: &str) -> Option<Box<str>> {
+pub fn clean(text: &str) -> Option<Box<str>> {
     let mut kept = String::new();
     for character in text.trim().chars().filter(|character| !character.is_control()) {
         if kept.len() + character.len_utf8() > MAX_TEXT {

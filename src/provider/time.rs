@@ -6,7 +6,7 @@ use crate::model::Fact;
 
 /// Milliseconds since the epoch of a time in one of the forms that services use: RFC 3339; date and time without a zone or with
 /// ` UTC`, both meaning UTC; a date. `None` for any other: no verdict rests on a time.
-pub(crate) fn parse(text: &str) -> Option<i64> {
+pub fn parse(text: &str) -> Option<i64> {
     if let Ok(at) = text.parse::<Timestamp>() {
         return Some(at.as_millisecond());
     }
@@ -16,7 +16,7 @@ pub(crate) fn parse(text: &str) -> Option<i64> {
 }
 
 /// Adds a time as RFC 3339 in UTC, where there is one.
-pub(crate) fn push(facts: &mut Vec<(&'static str, Fact)>, name: &'static str, ms: Option<i64>) {
+pub fn push(facts: &mut Vec<(&'static str, Fact)>, name: &'static str, ms: Option<i64>) {
     let text = ms.and_then(|ms| Timestamp::from_millisecond(ms).ok()).map(|at| at.strftime("%Y-%m-%dT%H:%M:%SZ"));
     facts.extend(text.map(|text| (name, Fact::Text(text.to_string().into()))));
 }

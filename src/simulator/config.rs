@@ -8,7 +8,7 @@ use std::{
 use crate::{
     budget::Quota,
     model::{ProviderId, SharedClock, SystemClock},
-    simulator::Truths,
+    simulator::{Truths, face::Face},
 };
 
 /// How the simulator behaves.
@@ -18,6 +18,8 @@ pub struct SimulatorConfig {
     pub listen: SocketAddr,
     /// What it says on which indicator.
     pub truths: Truths,
+    /// Services beside those that it knows.
+    pub faces: Vec<Face>,
     /// Services that differ from the default.
     pub services: Vec<(ProviderId, ServiceConfig)>,
     /// Entries of the log, at most; the oldest go first. Counters go on.
@@ -36,6 +38,7 @@ impl Default for SimulatorConfig {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             truths: Truths::default(),
+            faces: Vec::new(),
             services: Vec::new(),
             log_capacity: 1_000_000,
             gzip: true,

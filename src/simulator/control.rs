@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::{
     model::{IndicatorKind, ProviderId},
-    simulator::{Entry, FaultRule, Stats, Truth, face::FACES, server::Shared},
+    simulator::{Entry, FaultRule, Stats, Truth, server::Shared},
 };
 
 type Reply<T> = Result<T, (StatusCode, Json<Value>)>;
@@ -73,7 +73,7 @@ async fn list_faults(State(shared): State<Arc<Shared>>) -> Json<Value> {
 }
 
 async fn set_fault(State(shared): State<Arc<Shared>>, Json(order): Json<Order>) -> Reply<Json<Value>> {
-    let providers = named(order.provider.as_deref())?;
+    let providers = named(&shared, order.provider.as_deref())?;
     if order.rest.get("fault").is_none_or(Value::is_null) {
         for provider in providers {
             shared.faults.clear(provider);
@@ -121,8 +121,8 @@ async fn redirected(State(shared): State<Arc<Shared>>) -> Json<Value> {
     } }))
 }
 
-fn named(provider: Option<&str>) -> Reply<Vec<ProviderId>> {
-    let all = FACES.iter().map(|face| face.id);
+fn named(shared: &Shared, provider: Option<&str>) -> Reply<Vec<ProviderId>> {
+    let all = shared.faces.iter().map(|face| face.id);
     let Some(name) = provider else { return Ok(all.collect()) };
     let found: Vec<_> = all.filter(|id| id.as_str() == name).collect();
     if found.is_empty() { Err(wrong(&format!("unknown provider {name}"))) } else { Ok(found) }

@@ -9,9 +9,11 @@ use crate::{
     model::{IndicatorKind, ProviderId},
     simulator::{
         Truth, abuseipdb, circl_pdns, greynoise, hashlookup, internetdb, malwarebazaar, misp, otx, otx_pdns,
-        passivetotal, quota::Standing, safebrowsing, safebrowsing_v5, shodan, threatfox, urlhaus, urlscan, virustotal,
+        passivetotal, safebrowsing, safebrowsing_v5, shodan, threatfox, urlhaus, urlscan, virustotal,
     },
 };
+
+pub use crate::simulator::quota::Standing;
 
 /// Every simulated service.
 pub(crate) const FACES: &[Face] = &[
@@ -35,8 +37,8 @@ pub(crate) const FACES: &[Face] = &[
 ];
 
 /// Where a service looks for the key.
-#[derive(Clone, Copy)]
-pub(crate) enum KeyPlace {
+#[derive(Clone, Copy, Debug)]
+pub enum KeyPlace {
     /// In this header, in lower case.
     Header(&'static str),
     /// In this parameter of the query.
@@ -50,37 +52,39 @@ pub(crate) enum KeyPlace {
 }
 
 /// One service.
-#[derive(Clone, Copy)]
-pub(crate) struct Face {
+#[derive(Clone, Copy, Debug)]
+pub struct Face {
     /// The provider it stands for.
-    pub(crate) id: ProviderId,
+    pub id: ProviderId,
     /// Paths that start so are its own. Of several services the one with the longest root is meant.
-    pub(crate) roots: &'static [&'static str],
+    pub roots: &'static [&'static str],
     /// Where it looks for the key.
-    pub(crate) key: KeyPlace,
+    pub key: KeyPlace,
     /// What a request asks for (more than one indicator where the service takes lists), or the service's complaint.
-    pub(crate) read: fn(&Call) -> Result<Vec<Asked>, Answer>,
+    pub read: fn(&Call) -> Result<Vec<Asked>, Answer>,
     /// The answer to a missing or wrong key.
-    pub(crate) refuse: fn(missing: bool) -> Answer,
+    pub refuse: fn(missing: bool) -> Answer,
     /// The answer to a call that is one too many.
-    pub(crate) throttle: fn(&Standing, now_s: i64) -> Answer,
+    pub throttle: fn(&Standing, now_s: i64) -> Answer,
     /// The answer to a look-up.
-    pub(crate) tell: Tell,
+    pub tell: Tell,
     /// Headers of every answer with a valid key.
-    pub(crate) headers: fn(&Standing) -> Vec<(&'static str, String)>,
+    pub headers: fn(&Standing) -> Vec<(&'static str, String)>,
 }
 
 /// The answer of a service that takes one indicator a call, or many.
-#[derive(Clone, Copy)]
-pub(crate) enum Tell {
+#[derive(Clone, Copy, Debug)]
+pub enum Tell {
+    /// Of one indicator.
     One(fn(&Asked, &Truth) -> Answer),
+    /// Of all that were asked for.
     Many(fn(&[(Asked, Truth)]) -> Answer),
 }
 
 /// The face that a path is for, and the path as that service sees it: services are found under their own paths and under a prefix
 /// with their name.
-pub(crate) fn find(path: &str) -> Option<(&'static Face, &str)> {
-    let named = FACES.iter().find_map(|face| {
+pub(crate) fn find<'f, 'p>(faces: &'f [Face], path: &'p str) -> Option<(&'f Face, &'p str)> {
+    let named = faces.iter().find_map(|face| {
         let rest = path.strip_prefix('/')?.strip_prefix(face.id.as_str())?;
         rest.starts_with('/').then_some((face, rest))
     });
@@ -93,25 +97,30 @@ pub(crate) fn find(path: &str) -> Option<(&'static Face, &str)> {
     {
         return named;
     }
-    let bare = FACES.iter().filter_map(|face| Some((root_of(face, path)?, face))).max_by_key(|(length, _)| *length);
+    let bare = faces.iter().filter_map(|face| Some((root_of(face, path)?, face))).max_by_key(|(length, _)| *length);
     bare.map(|(_, face)| (face, path)).or(named)
 }
 
 /// A request as far as a service looks at it.
-pub(crate) struct Call {
-    pub(crate) method: Method,
+#[derive(Debug)]
+pub struct Call {
+    /// Its method.
+    pub method: Method,
     /// Path without the service's prefix, still percent-encoded.
-    pub(crate) path: String,
-    pub(crate) query: HashMap<String, String>,
+    pub path: String,
+    /// Parameters, decoded; of one that is there several times the last.
+    pub query: HashMap<String, String>,
     /// As it came, with parameters that are there several times.
-    pub(crate) raw_query: String,
-    pub(crate) accepts_json: bool,
-    pub(crate) body: Vec<u8>,
+    pub raw_query: String,
+    /// Whether it asks for JSON.
+    pub accepts_json: bool,
+    /// The body.
+    pub body: Vec<u8>,
 }
 
 impl Call {
     /// The body as a form.
-    pub(crate) fn form(&self) -> HashMap<String, String> {
+    pub fn form(&self) -> HashMap<String, String> {
         let text = String::from_utf8_lossy(&self.body);
         let pairs = text.split('&').filter_map(|pair| pair.split_once('='));
         pairs
@@ -120,23 +129,23 @@ impl Call {
     }
 
     /// Every value of a parameter of the query.
-    pub(crate) fn all(&self, name: &str) -> impl Iterator<Item = String> {
+    pub fn all(&self, name: &str) -> impl Iterator<Item = String> {
         let pairs = self.raw_query.split('&').filter_map(|pair| pair.split_once('='));
         pairs.filter(move |(of, _)| *of == name).filter_map(|(_, value)| decode(value).map(Cow::into_owned))
     }
 
     /// The body as JSON; null where it is none.
-    pub(crate) fn json(&self) -> Value {
+    pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_default()
     }
 
     /// The part of the path after `root`, decoded, where it is one part.
-    pub(crate) fn segment(&self, root: &str) -> Option<String> {
+    pub fn segment(&self, root: &str) -> Option<String> {
         self.segment_before(root, "")
     }
 
     /// The part of the path between `root` and `tail`, decoded, where it is one part.
-    pub(crate) fn segment_before(&self, root: &str, tail: &str) -> Option<String> {
+    pub fn segment_before(&self, root: &str, tail: &str) -> Option<String> {
         let rest =
             self.path.strip_prefix(root)?.strip_suffix(tail).filter(|rest| !rest.is_empty() && !rest.contains('/'))?;
         decode(rest).map(Cow::into_owned)
@@ -145,21 +154,24 @@ impl Call {
 
 /// An indicator that is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Asked {
-    pub(crate) kind: IndicatorKind,
-    pub(crate) value: String,
+pub struct Asked {
+    /// Its kind.
+    pub kind: IndicatorKind,
+    /// Its value.
+    pub value: String,
     /// How the request named it, where the answer repeats that.
-    pub(crate) id: String,
+    pub id: String,
 }
 
 impl Asked {
-    pub(crate) fn new(kind: IndicatorKind, value: impl Into<String>) -> Self {
+    /// An indicator that is named by its value.
+    pub fn new(kind: IndicatorKind, value: impl Into<String>) -> Self {
         let value = value.into();
         Self { kind, id: value.clone(), value }
     }
 
     /// What a value is to a service that is not told its kind.
-    pub(crate) fn guess(value: &str) -> Self {
+    pub fn guess(value: &str) -> Self {
         let digits = value.bytes().all(|byte| byte.is_ascii_hexdigit());
         let kind = match value.parse() {
             Ok(IpAddr::V4(_)) => IndicatorKind::Ipv4,
@@ -179,27 +191,34 @@ impl Asked {
 
 /// What is sent.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Content {
+pub enum Content {
+    /// JSON.
     Json(Value),
     /// Objects, one a line, declared as HTML.
     Lines(Vec<Value>),
+    /// A page.
     Html(&'static str),
 }
 
 /// An answer.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    pub(crate) headers: Vec<(&'static str, String)>,
-    pub(crate) content: Content,
+pub struct Answer {
+    /// Its status.
+    pub status: u16,
+    /// Headers of its own.
+    pub headers: Vec<(&'static str, String)>,
+    /// What is sent.
+    pub content: Content,
 }
 
 impl Answer {
-    pub(crate) fn new(status: u16, body: Value) -> Self {
+    /// A JSON answer.
+    pub fn new(status: u16, body: Value) -> Self {
         Self { status, headers: Vec::new(), content: Content::Json(body) }
     }
 
-    pub(crate) fn html(status: u16, page: &'static str) -> Self {
+    /// A page.
+    pub fn html(status: u16, page: &'static str) -> Self {
         Self { status, headers: Vec::new(), content: Content::Html(page) }
     }
 }
@@ -241,7 +260,7 @@ mod tests {
             ("/elsewhere", None),
         ];
         for (path, expected) in rows {
-            assert_eq!(find(path).map(|(face, path)| (face.id.as_str(), path)), expected, "{path}");
+            assert_eq!(find(FACES, path).map(|(face, path)| (face.id.as_str(), path)), expected, "{path}");
         }
     }
 

@@ -9,14 +9,14 @@
 //! Besides the services there is a control face under `/_sim`: `GET log` (NDJSON), `GET stats`, `GET truth?kind=&value=`,
 //! `GET`/`POST`/`DELETE faults`, `POST reset`. It has no authentication: bind to loopback.
 //!
-//! Adding a service: one file with a `face::Face`, and its line in `face::FACES`.
+//! Adding a service: one file with a [`face::Face`], and its line in `face::FACES`; one that lives outside of this crate comes with [`SimulatorConfig::faces`].
 
 mod abuseipdb;
 mod body;
 mod circl_pdns;
 mod config;
 mod control;
-mod face;
+pub mod face;
 mod fault;
 mod greynoise;
 mod hashlookup;

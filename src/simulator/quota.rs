@@ -11,13 +11,13 @@ use crate::budget::{Quota, Span};
 
 /// What the account says on one call, and the headers that go with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Standing {
+pub struct Standing {
     /// How long to wait, where the call is one too many.
-    pub(crate) wait: Option<Duration>,
+    pub wait: Option<Duration>,
     /// Limit of the longest window, which is the one that services report.
-    pub(crate) limit: u64,
+    pub limit: u64,
     /// What is left of it after this call.
-    pub(crate) remaining: u64,
+    pub remaining: u64,
 }
 
 /// What a service without a quota reports.

@@ -58,6 +58,7 @@ pub(crate) struct Shared {
     pub(crate) log: Mutex<Log>,
     pub(crate) faults: Faults,
     pub(crate) stop: CancellationToken,
+    pub(crate) faces: Vec<Face>,
     services: BTreeMap<ProviderId, Service>,
     numbers: Mutex<u64>,
 }
@@ -81,11 +82,13 @@ impl Simulator {
             let account = Mutex::new(Account::new(service.quota.clone(), config.quota_tolerance));
             (face.id, Service { config: service, account })
         };
-        let services = FACES.iter().map(service).collect();
+        let faces: Vec<Face> = FACES.iter().chain(&config.faces).copied().collect();
+        let services = faces.iter().map(service).collect();
         let shared = Shared {
             log: Mutex::new(Log::new(config.log_capacity)),
             faults: Faults::default(),
             stop: CancellationToken::new(),
+            faces,
             services,
             numbers: Mutex::new(0),
             config,
@@ -175,7 +178,7 @@ fn router(shared: &Arc<Shared>) -> Router {
 }
 
 async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response<Body> {
-    let Some((face, path)) = face::find(request.uri().path()) else { return not_found() };
+    let Some((face, path)) = face::find(&shared.faces, request.uri().path()) else { return not_found() };
     let Some(service) = shared.services.get(&face.id) else { return not_found() };
     let path = path.to_owned();
     let (parts, body) = request.into_parts();

@@ -8,14 +8,17 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use sidelight::{
     model::{FailReason, Indicator, IndicatorKind, ProviderId, VerdictKind},
     provider::{
-        self, ABUSEIPDB, CIRCL_PDNS, Config, GREYNOISE, HASHLOOKUP, INTERNETDB, KNOWN, KeyUse, LookupError,
-        MALWAREBAZAAR, MISP, OTX, OTX_PDNS, PASSIVETOTAL, Provider, SAFEBROWSING, SAFEBROWSING_V5, SHODAN, THREATFOX,
-        URLHAUS, URLSCAN, VIRUSTOTAL, spec,
+        ABUSEIPDB, CIRCL_PDNS, Config, GREYNOISE, HASHLOOKUP, INTERNETDB, KeyUse, LookupError, MALWAREBAZAAR, MISP,
+        OTX, OTX_PDNS, PASSIVETOTAL, Provider, SAFEBROWSING, SAFEBROWSING_V5, SHODAN, THREATFOX, URLHAUS, URLSCAN,
+        VIRUSTOTAL,
     },
     simulator::{Class, Fault, FaultRule, Handle, Simulator, SimulatorConfig, Truths},
 };
 
-use crate::provider_support::{CANARY, Canned, build, clock, config, mixing, sample};
+use crate::{
+    provider_support::{CANARY, Canned, build, clock, config, mixing, sample, spec, specs},
+    provider_toy, provider_toy_face,
+};
 
 struct Subject {
     id: ProviderId,
@@ -140,6 +143,8 @@ const SUBJECTS: &[Subject] = &[
         not_found: None,
         ..PLAIN
     },
+    // Lives in this test tree.
+    Subject { id: provider_toy::ID, clean: Some("clean.example"), ..PLAIN },
 ];
 
 impl Subject {
@@ -174,7 +179,14 @@ async fn simulator() -> Handle {
         overrides.extend(subject.not_found.map(|value| (value.to_owned(), Class::Unknown)));
     }
     let truths = Truths { seed: 0, overrides };
-    let simulator = Simulator::bind(SimulatorConfig { truths, clock: clock(), ..Default::default() }).await.unwrap();
+    let simulator = Simulator::bind(SimulatorConfig {
+        truths,
+        clock: clock(),
+        faces: vec![provider_toy_face::FACE],
+        ..Default::default()
+    })
+    .await
+    .unwrap();
     simulator.spawn().unwrap()
 }
 
@@ -200,7 +212,7 @@ async fn ask(provider: &dyn Provider, kind: IndicatorKind, value: &str) -> Outco
 
 #[test]
 fn every_registered_provider_is_a_subject() {
-    let known: Vec<_> = KNOWN.iter().map(|spec| spec.id).collect();
+    let known: Vec<_> = specs().map(|spec| spec.id).collect();
     let subjects: Vec<_> = SUBJECTS.iter().map(|subject| subject.id).collect();
     assert_eq!(known, subjects);
 }
@@ -228,7 +240,7 @@ async fn verdicts_are_told_apart() {
 #[tokio::test]
 async fn every_kind_of_every_provider_is_answered() {
     let handle = simulator().await;
-    for spec in KNOWN {
+    for spec in specs() {
         let provider = provider(&handle, spec.id, Duration::from_secs(10));
         for kind in IndicatorKind::ALL {
             let value = sample(kind);
@@ -389,9 +401,10 @@ async fn a_wrong_key_is_refused_and_told_to_nobody() {
     let services = SUBJECTS.iter().map(|subject| {
         (subject.id, sidelight::simulator::ServiceConfig { key: Some("another".to_owned()), ..Default::default() })
     });
-    let config = SimulatorConfig { services: services.collect(), ..Default::default() };
+    let config =
+        SimulatorConfig { services: services.collect(), faces: vec![provider_toy_face::FACE], ..Default::default() };
     let handle = Simulator::bind(config).await.unwrap().spawn().unwrap();
-    let has_key = |subject: &&Subject| spec(subject.id.as_str()).unwrap().key != KeyUse::Unused;
+    let has_key = |subject: &&Subject| spec(subject.id).key != KeyUse::Unused;
     for subject in SUBJECTS.iter().filter(has_key) {
         let provider = provider(&handle, subject.id, Duration::from_secs(10));
         let outcome = ask(&*provider, subject.kind, subject.found).await;
@@ -403,7 +416,7 @@ async fn a_wrong_key_is_refused_and_told_to_nobody() {
 /// A service without keys is sent none, whatever is configured; one to which a key is optional is asked without.
 #[tokio::test]
 async fn where_no_key_is_needed_none_is_sent() {
-    for spec in KNOWN {
+    for spec in specs() {
         let kind = spec.kinds[0];
         let key = match spec.key {
             KeyUse::Required | KeyUse::Pair => continue,
@@ -412,7 +425,7 @@ async fn where_no_key_is_needed_none_is_sent() {
         };
         let server = Canned::json(503, b"{}").await;
         let config = Config { api_key: key, kinds: spec.kinds.to_vec(), ..config(&server.base_url()) };
-        let provider = provider::build(&[(spec.id, config)], &clock()).unwrap().remove(0);
+        let provider = (spec.build)(&config, clock()).unwrap();
         provider.lookup(&Indicator::new(kind, sample(kind))).await.unwrap_err();
         let requests = server.requests();
         assert!(requests.len() == 1 && !requests[0].contains(CANARY), "{}: {requests:?}", spec.id);

@@ -6,12 +6,14 @@ use parking_lot::Mutex;
 use sidelight::{
     gate::Tlp,
     model::{IndicatorKind, ManualClock, ProviderId, SharedClock},
-    provider::{self, Config, KeyUse, Network, Provider},
+    provider::{Config, KNOWN, KeyUse, Network, Provider, Spec},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
 };
+
+use crate::provider_toy;
 
 /// 2026-11-23T09:00:00Z.
 pub(crate) const NOW_MS: i64 = 1_795_424_400_000;
@@ -41,15 +43,24 @@ pub(crate) fn config(base_url: &str) -> Config {
     }
 }
 
+/// Every provider that the contract is asked of: those of the product, and the one that was added by the recipe.
+pub(crate) fn specs() -> impl Iterator<Item = &'static Spec> {
+    KNOWN.iter().chain(std::iter::once(&provider_toy::SPEC))
+}
+
+pub(crate) fn spec(provider: ProviderId) -> &'static Spec {
+    specs().find(|spec| spec.id == provider).unwrap()
+}
+
 /// A provider that is asked about every kind that its service knows, with a key in the form that it takes.
 pub(crate) fn build(provider: ProviderId, config: Config) -> Arc<dyn Provider> {
-    let spec = provider::spec(provider.as_str()).unwrap();
+    let spec = spec(provider);
     let api_key = match spec.key {
         KeyUse::Pair => Some(format!("user:{CANARY}").into()),
         KeyUse::Required | KeyUse::Optional | KeyUse::Unused => config.api_key,
     };
     let config = Config { api_key, kinds: spec.kinds.to_vec(), ..config };
-    provider::build(&[(provider, config)], &clock()).unwrap().remove(0)
+    (spec.build)(&config, clock()).unwrap()
 }
 
 /// A value of a kind.

@@ -11,7 +11,7 @@ use sidelight::{
     },
 };
 
-use crate::provider_support::{CANARY, Canned, build, clock, config, sample};
+use crate::provider_support::{CANARY, Canned, build, clock, config, sample, specs};
 
 #[tokio::test]
 async fn requests_say_what_the_services_expect() {
@@ -95,7 +95,7 @@ async fn a_redirect_to_another_host_does_not_take_the_key_there() {
     let target = Canned::json(200, b"{}").await;
     for status in [301, 302, 303, 307, 308] {
         let redirect = format!("HTTP/1.1 {status} X\r\nlocation: {}/x\r\ncontent-length: 0\r\n\r\n", target.base_url());
-        for spec in KNOWN {
+        for spec in specs() {
             let server = Canned::start(redirect.clone()).await;
             let provider = build(spec.id, config(&server.base_url()));
             let kind = spec.kinds[0];
@@ -300,7 +300,7 @@ async fn a_key_is_proved_by_the_cheapest_call() {
         (OTX, "/api/v1/user/me".to_owned()),
         (OTX_PDNS, "/api/v1/user/me".to_owned()),
     ];
-    for spec in KNOWN {
+    for spec in specs() {
         let page = pages.iter().find(|(id, _)| *id == spec.id).map(|(_, page)| page);
         for (status, expected) in [(200, 1), (403, 2), (404, 2), (503, 1)] {
             let server = Canned::json(status, b"{}").await;
@@ -343,7 +343,7 @@ async fn lines_that_the_service_calls_incomplete_are_no_answer() {
 #[tokio::test]
 async fn an_answer_that_is_nested_without_end_is_no_answer() {
     let deep = |levels: usize| format!("{{\"x\":{}{}}}", "[".repeat(levels), "]".repeat(levels)).into_bytes();
-    for spec in KNOWN {
+    for spec in specs() {
         for levels in [100, 100_000, 1_000_000] {
             let server = Canned::json(200, &deep(levels)).await;
             let kind = spec.kinds[0];
