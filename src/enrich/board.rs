@@ -521,19 +521,6 @@ impl Board {
         }
     }
 
-    /// The key in use is not used any more; without another one the provider is not asked, and whoever waits for it is told so.
-    fn close(&mut self, provider: usize, reason: Reason, now: Duration, wall_ms: i64) {
-        let Some(desk) = self.desks.get_mut(provider) else { return };
-        desk.key.closed = Some(reason);
-        if !desk.is_closed() {
-            // What it holds is for the others, at once.
-            self.give_back(provider, Reading { monotonic: now, wall_ms });
-            return;
-        }
-        desk.door.close();
-        self.turn_away(provider, |_| true, &Answer::Skipped { reason }, now, wall_ms);
-    }
-
     /// After a change: lands the flight if it is over, says so if waiting has become pointless.
     pub(super) fn review(&mut self, indicator: &Indicator, now: Duration, wall_ms: i64) {
         let Some(flight) = self.flights.get_mut(indicator) else { return };

@@ -20,6 +20,7 @@ mod batch_tests;
 mod board;
 mod ceiling;
 mod chance;
+mod closing;
 mod config;
 mod demand;
 mod desk;
@@ -36,7 +37,6 @@ mod keys;
 #[cfg(test)]
 mod keys_tests;
 mod known;
-mod plan;
 mod poll;
 mod pool;
 #[cfg(test)]

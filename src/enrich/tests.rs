@@ -352,7 +352,7 @@ fn an_expired_answer_is_shown_while_it_is_refreshed_and_survives_a_failure() {
     assert_eq!(asked.entry.assessment().status, Status::Complete);
     assert!(asked.entry.assessment().sources.iter().all(|source| source.stale));
     bench.take(0).expect("a refresh");
-    bench.finish(0, 1, failed(FailReason::Rejected));
+    assert_eq!(bench.finish(0, 1, failed(FailReason::Rejected)), Finished::Over(FailReason::Rejected), "no other try");
     bench.take(1).expect("a refresh");
     bench.finish(1, 1, clean());
     let Hit::Fresh(entry) = bench.cache.get(address(1).borrowed(), now) else { panic!("kept") };

@@ -2,6 +2,10 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -12,13 +16,16 @@ use sidelight::{
     simulator::{Class, Fault, SimulatorConfig, Truths},
 };
 
-use crate::support::{
-    e2e::{Stage, beside_others, run_with},
-    e2e_events::address,
-    e2e_score::assert_says,
-    e2e_wire::{Feeder, Tap},
-    formulas::{Says, asked, assessed, says},
-    kafka::Wire,
+use crate::{
+    provider_support::{Canned, between, json_answer},
+    support::{
+        e2e::{Stage, beside_others, json_lines, run_with},
+        e2e_events::address,
+        e2e_score::assert_says,
+        e2e_wire::{Feeder, Tap},
+        formulas::{Says, asked, assessed, says},
+        kafka::Wire,
+    },
 };
 
 const EIGHT: [ProviderId; 8] =
@@ -242,4 +249,64 @@ fn with_all_providers_but_one_down_scores_stay_honest() {
         }
         assert_eq!(checked, all.len(), "{up}");
     }
+}
+
+/// A free key of Shodan: "Requires membership" for domains, answers for addresses. The wrong request stands for what is refused for good.
+#[test]
+fn a_kind_outside_of_the_plan_is_asked_for_once_and_the_others_go_on() {
+    const EVENTS: usize = 20;
+    let (_, truths) = world();
+    let mut stage = stage("e2e-plan", None, truths);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let refused = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&refused);
+    let refuse = move |request: String| {
+        if !request.contains("/dns/domain/") {
+            return Ok(request);
+        }
+        count.fetch_add(1, Ordering::SeqCst);
+        Err(json_answer(403, br#"{"error":"Requires membership or higher to access"}"#))
+    };
+    let way = runtime.block_on(between(stage.providers.simulator().addr(), refuse));
+    let wrong = runtime.block_on(Canned::json(400, b"{}"));
+    stage
+        .set("providers.shodan.base_url", &format!("\"http://{way}/shodan\""))
+        .set("providers.shodan.max_in_flight", "1");
+    stage.set("providers.passivetotal.base_url", &format!("{:?}", wrong.base_url()));
+    let input: String = (0..EVENTS)
+        .map(|n| {
+            format!("{}\n", json!({ "dns.question.name": format!("shop-{n}.com"), "destination.ip": address(60, n) }))
+        })
+        .collect();
+    let output = run_with(stage.command("annotate").args(["--wait", "20"]), input.as_bytes());
+    let log = String::from_utf8(output.stderr).unwrap();
+    let lines = json_lines(&String::from_utf8(output.stdout).unwrap());
+    assert_eq!(lines.len(), EVENTS, "{log}");
+    for line in &lines {
+        let found = by_value(line["sidelight"]["indicators"].as_array().unwrap());
+        for ((kind, _), found) in &found {
+            let of = |provider: ProviderId| {
+                let sources = found["sources"].as_array().unwrap();
+                sources.iter().find(|source| source["provider"] == provider.as_str()).unwrap().clone()
+            };
+            let source = of(SHODAN);
+            let says = (source["outcome"].as_str().unwrap(), source["reason"].as_str());
+            if kind == "domain" {
+                assert_eq!(says, ("failed", Some("not_in_plan")), "{found}");
+                assert_eq!(
+                    (&of(PASSIVETOTAL)["outcome"], &of(PASSIVETOTAL)["reason"]),
+                    (&json!("failed"), &json!("rejected"))
+                );
+                assert_eq!(found["status"], "partial", "{found}");
+            } else {
+                assert!(matches!(says, ("found" | "not_found", None)), "{found}");
+            }
+            assert!(source.get("retry_at").is_none(), "{found}");
+        }
+    }
+    assert_eq!(refused.load(Ordering::SeqCst), 1, "once, whatever comes after");
+    assert_eq!(stage.providers.count("shodan"), EVENTS, "all addresses");
+    let told: Vec<&str> = log.lines().filter(|line| line.contains("not_in_plan")).collect();
+    assert!(told.len() == 1 && told[0].contains("\"WARN\"") && told[0].contains("domain"), "{told:?}");
+    assert!(log.contains("it will not be tried again") && !log.contains("it will be tried again"), "{log}");
 }

@@ -109,13 +109,7 @@ impl Canned {
 
     /// A complete answer with this body.
     pub(crate) async fn json(status: u16, body: &[u8]) -> Self {
-        let mut response = format!(
-            "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
-            body.len()
-        )
-        .into_bytes();
-        response.extend_from_slice(body);
-        Self::start(response).await
+        Self::start(json_answer(status, body)).await
     }
 
     pub(crate) fn base_url(&self) -> String {
@@ -128,15 +122,40 @@ impl Canned {
     }
 }
 
+/// The bytes of a complete answer with this body.
+pub(crate) fn json_answer(status: u16, body: &[u8]) -> Vec<u8> {
+    let mut response = format!(
+        "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+        body.len()
+    )
+    .into_bytes();
+    response.extend_from_slice(body);
+    response
+}
+
 /// A way to `service` that mixes answers up: whoever asks about `asked` gets what is said of `known`, which is as long.
 pub(crate) async fn mixing(service: SocketAddr, asked: &'static str, known: &'static str) -> SocketAddr {
     assert_eq!(asked.len(), known.len());
+    between(service, move |request| Ok(request.replace(asked, known))).await
+}
+
+/// A way to `service` on which a request may be changed, or answered at once.
+pub(crate) async fn between(
+    service: SocketAddr,
+    change: impl Fn(String) -> Result<String, Vec<u8>> + Send + Sync + 'static,
+) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
     tokio::spawn(async move {
         while let Ok((mut client, _)) = listener.accept().await {
-            let request = read_request(&mut client).await;
-            let request = request.replace(asked, known).replacen("\r\n", "\r\nconnection: close\r\n", 1);
+            let request = match change(read_request(&mut client).await) {
+                Ok(request) => request.replacen("\r\n", "\r\nconnection: close\r\n", 1),
+                Err(answer) => {
+                    drop(client.write_all(&answer).await);
+                    drop(client.shutdown().await);
+                    continue;
+                }
+            };
             let mut upstream = TcpStream::connect(service).await.unwrap();
             upstream.write_all(request.as_bytes()).await.unwrap();
             // Either side may hang up when it has what it wants.

@@ -370,6 +370,7 @@ async fn statuses_map_to_reasons() {
         (504, FailReason::Unavailable),
         (599, FailReason::Unavailable),
         (202, FailReason::Malformed),
+        (204, FailReason::Malformed),
         (304, FailReason::Malformed),
     ];
     for (status, expected) in rows {

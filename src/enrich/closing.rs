@@ -1,17 +1,31 @@
-//! Kinds that the plan of a key leaves out, and how those who wait for an answer that nobody will give are told so.
+//! What a provider is not asked about any more, and how those who wait for an answer that nobody will give are told so.
 //!
-//! A service that says "not in your plan" of one kind answers for the others, and says it of every indicator of that kind: asking on would pay for the same words. So the
-//! kind is left out until the keys are read again. Several keys of one provider are taken to be of one plan: the line of what waits does not know which key
-//! an indicator will meet.
+//! A key that is refused is not used again until the keys are read anew; without another one the provider is closed. A service that says "not in your plan" of one kind answers
+//! for the others, and says it of every indicator of that kind: asking on would pay for the same words, so that kind is left out until then. Several keys of
+//! one provider are taken to be of one plan: the line of what waits does not know which key an indicator will meet.
 
 use std::time::Duration;
 
 use crate::{
+    budget::purse::Reading,
     enrich::{board::Board, flight::SlotState},
-    model::{Answer, FailReason, Indicator, IndicatorKind},
+    model::{Answer, FailReason, Indicator, IndicatorKind, Reason},
 };
 
 impl Board {
+    /// The key in use is not used any more; without another one the provider is not asked, and whoever waits for it is told so.
+    pub(super) fn close(&mut self, provider: usize, reason: Reason, now: Duration, wall_ms: i64) {
+        let Some(desk) = self.desks.get_mut(provider) else { return };
+        desk.key.closed = Some(reason);
+        if !desk.is_closed() {
+            // What it holds is for the others, at once.
+            self.give_back(provider, Reading { monotonic: now, wall_ms });
+            return;
+        }
+        desk.door.close();
+        self.turn_away(provider, |_| true, &Answer::Skipped { reason }, now, wall_ms);
+    }
+
     /// Indicators of this kind are not asked for at this provider any more.
     pub(super) fn leave_out(&mut self, provider: usize, kind: IndicatorKind, now: Duration, wall_ms: i64) {
         let Some(desk) = self.desks.get_mut(provider) else { return };
