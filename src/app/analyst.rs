@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
-
 use crate::{
     admin::{self, Inquiry, Unknown},
     annotate::{self, State, Summary},
@@ -11,9 +9,9 @@ use crate::{
     budget::Urgency,
     cache::{Cache, Entry, Hit},
     enrich::{Enricher, EventContext, Sighting},
-    extract::{Extraction, Extractor},
+    extract::{Extraction, Extractor, Sighted},
     gate::{Gate, Suppression},
-    model::{Answer, Indicator, IndicatorKind, Role, SharedClock, Tlp},
+    model::{Answer, Indicator, IndicatorKind, IndicatorRef, Role, SharedClock, Tlp},
 };
 
 /// What an analyst's question needs. `Clone` shares it.
@@ -31,6 +29,15 @@ pub struct Analyst {
 enum Known {
     Suppressed(Suppression),
     Asked { subject: Indicator, entry: Arc<Entry>, hopeful: bool },
+}
+
+/// An indicator of a question.
+#[derive(Debug)]
+pub enum Found<'a> {
+    /// It is not looked up, by rule.
+    Suppressed(Sighted<'a>, Suppression),
+    /// What is known of it by now.
+    Asked(IndicatorRef<'a>, &'a Entry),
 }
 
 /// A question and what is known of its indicators.
@@ -76,7 +83,7 @@ impl Analyst {
 
     fn ask_one(&self, subject: Indicator, tlp: Tlp) -> Known {
         let prior = match self.cache.get(subject.borrowed(), self.clock.monotonic()) {
-            Hit::Fresh(entry) if !self.enricher.would_add(&entry, tlp) => {
+            Hit::Fresh(entry) if !self.enricher.would_add(&entry, tlp, subject.kind) => {
                 return Known::Asked { subject, entry, hopeful: false };
             }
             Hit::Fresh(entry) | Hit::Stale(entry) => Some(entry),
@@ -99,7 +106,16 @@ impl Analyst {
 }
 
 impl Question {
-    fn settle(&mut self) -> bool {
+    /// The indicators of the text.
+    pub fn found(&self) -> impl Iterator<Item = Found<'_>> {
+        self.extraction.iter().zip(&self.known).filter_map(|(sighted, known)| match known {
+            Known::Suppressed(reason) => Some(Found::Suppressed(sighted, *reason)),
+            Known::Asked { entry, .. } => Some(Found::Asked(sighted.indicator()?, entry)),
+        })
+    }
+
+    /// Takes in what has come; whether an answer can still come.
+    pub fn settle(&mut self) -> bool {
         let mut waiting = false;
         let Analyst { enricher, cache, clock, .. } = &self.analyst;
         for known in &mut self.known {
@@ -166,24 +182,11 @@ impl admin::Analyst for Analyst {
             .snapshot(&subject)
             .or_else(|| self.cache.peek(subject.borrowed()))
             .ok_or(Unknown::NotKnown)?;
-        let known = (0..extraction.len()).map(|index| {
-            let (subject, entry) = (subject.clone(), Arc::clone(&entry));
-            if index == at {
-                Known::Asked { subject, entry, hopeful: false }
-            } else {
-                Known::Suppressed(Suppression::NotedOnly)
-            }
-        });
-        let question = Question { analyst: self.clone(), known: known.collect(), extraction };
-        let mut annotation: Value = serde_json::from_str(&question.annotation()).map_err(|_| Unknown::NotKnown)?;
-        let indicator = annotation.get_mut("indicators").and_then(|all| all.get_mut(at)).map(Value::take);
-        let mut indicator = indicator.ok_or(Unknown::NotKnown)?;
-        if let Some(members) = indicator.as_object_mut() {
-            // No event says these.
-            members.remove("fields");
-            members.remove("role");
+        let mut out = Vec::new();
+        if let Some(found) = extraction.get(at).indicator() {
+            annotate::by_itself(&found.to_owned(), entry.fragment(), self.clock.wall_ms(), &mut out);
         }
-        Ok(indicator.to_string())
+        String::from_utf8(out).map_err(|_| Unknown::NotKnown)
     }
 
     fn look_up(&self, text: &str) -> Box<dyn Inquiry> {

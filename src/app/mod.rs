@@ -16,7 +16,7 @@ mod status;
 mod store;
 mod warm;
 
-pub use analyst::{Analyst, Question};
+pub use analyst::{Analyst, Found, Question};
 pub use daemon::{App, AppError, Ended};
 pub use engine::{Engine, EngineError};
 pub use fleet::{Member, build_for_command};

@@ -5,7 +5,7 @@
 
 use std::{
     io::{self, Write},
-    sync::{Arc, mpsc},
+    sync::mpsc,
     time::{Duration, Instant},
 };
 
@@ -13,14 +13,10 @@ use anyhow::anyhow;
 
 use crate::{
     annotate,
-    app::{Engine, build_for_command},
-    budget::Urgency,
+    app::{Analyst, Found, Question, build_for_command},
     cache::Entry,
     cli::{ConfigArgs, Outcome, load_and_log},
-    enrich::{Enricher, EventContext, Sighting},
-    extract::{Extraction, Extractor},
-    gate::Gate,
-    model::{Answer, Indicator, Role, SystemClock},
+    model::{Indicator, IndicatorRef, SystemClock},
     score,
 };
 
@@ -53,62 +49,44 @@ pub(super) struct Args {
 /// Longest wait for the last words to the ledger.
 const LEAVE: Duration = Duration::from_secs(2);
 
-/// What came of one value.
-enum Found {
-    Nothing(String),
-    Suppressed(Indicator, &'static str),
-    Asked(Indicator, Indicator, Arc<Entry>, bool),
-}
-
 pub(super) fn run(args: &Args) -> Outcome {
     let mut config = load_and_log(&args.config.config)?;
     let wait = Duration::try_from_secs_f64(args.wait.max(0.0)).unwrap_or(Duration::MAX);
     config.pipeline.deadline = wait;
     let (engine, pipeline, member) = build_for_command(&config, SystemClock::shared())?;
     let enricher = pipeline.enricher().clone();
-    let mut found = Vec::new();
-    for value in &args.values {
-        ask(value, &engine, &enricher, &mut found);
-    }
-    let end = Instant::now() + wait;
-    settle(&mut found, &enricher, &engine, end);
+    let analyst = Analyst::new(&engine, enricher);
+    let mut questions: Vec<Question> = args.values.iter().map(|value| analyst.ask(value)).collect();
+    settle(&mut questions, Instant::now() + wait);
     let mut out = io::stdout().lock();
     let (mut missing, mut unanswered, mut asked) = (0, 0, 0);
     let now_ms = engine.clock.wall_ms();
-    for found in &found {
-        if let Found::Asked(_, _, entry, _) = found {
-            asked += 1;
-            unanswered += usize::from(!entry.has_verdict());
+    for (value, question) in args.values.iter().zip(&questions) {
+        let mut found = question.found().peekable();
+        if found.peek().is_none() {
+            missing += 1;
+            writeln!(out, "{value}: no indicator in it")?;
         }
-        match found {
-            Found::Nothing(value) => {
-                missing += 1;
-                writeln!(out, "{value}: no indicator in it")?;
-            }
-            Found::Suppressed(indicator, reason) if args.json => {
-                let line = serde_json::json!({
-                    "ioc_type": indicator.kind.as_str(), "ioc_value": &*indicator.value, "status": "suppressed", "reason": reason,
-                });
-                writeln!(out, "{line}")?;
-            }
-            Found::Suppressed(indicator, reason) => {
-                writeln!(out, "{} {}: not looked up: {reason}", indicator.kind, indicator.value)?;
-            }
-            Found::Asked(indicator, _, entry, _) if args.json => {
-                out.write_all(&as_json(indicator, entry, &config.score, now_ms))?;
-            }
-            Found::Asked(indicator, _, entry, _) => {
-                let assessment = entry.assessment();
-                writeln!(
-                    out,
-                    "{} {}: {}, {}, queue {}",
-                    indicator.kind,
-                    indicator.value,
-                    assessment.status.as_str(),
-                    assessment.disposition.as_str(),
-                    assessment.queue.as_str()
-                )?;
-                write!(out, "{}", score::explain(indicator.kind, assessment, &config.score))?;
+        for found in found {
+            match found {
+                Found::Suppressed(sighted, reason) if args.json => {
+                    let line = serde_json::json!({
+                        "ioc_type": sighted.kind.as_str(), "ioc_value": sighted.value, "status": "suppressed", "reason": reason.as_str(),
+                    });
+                    writeln!(out, "{line}")?;
+                }
+                Found::Suppressed(sighted, reason) => {
+                    writeln!(out, "{} {}: not looked up: {}", sighted.kind.as_str(), sighted.value, reason.as_str())?;
+                }
+                Found::Asked(indicator, entry) => {
+                    asked += 1;
+                    unanswered += usize::from(!entry.has_verdict());
+                    if args.json {
+                        out.write_all(&as_json(&indicator.to_owned(), entry, &config.score, now_ms))?;
+                    } else {
+                        out.write_all(as_text(indicator, entry, &config.score).as_bytes())?;
+                    }
+                }
             }
         }
     }
@@ -124,66 +102,22 @@ pub(super) fn run(args: &Args) -> Outcome {
     }
 }
 
-/// Recognises what a value holds and asks for it.
-fn ask(value: &str, engine: &Engine, enricher: &Enricher, found: &mut Vec<Found>) {
-    let mut extraction = Extraction::default();
-    let extractor: &Extractor = &engine.extractor;
-    let gate: &Gate = &engine.gate;
-    extractor.extract(value.as_bytes(), &mut extraction);
-    let mut indicators = extraction.iter().filter_map(|sighted| sighted.indicator()).peekable();
-    if indicators.peek().is_none() {
-        found.push(Found::Nothing(value.to_owned()));
-    }
-    for indicator in indicators {
-        let indicator = indicator.to_owned();
-        if let Some(reason) = gate.suppression(indicator.borrowed()) {
-            found.push(Found::Suppressed(indicator, reason.as_str()));
-        } else if !enricher.responsible(indicator.kind) {
-            found.push(Found::Suppressed(indicator, crate::gate::Suppression::NoProvider.as_str()));
-        } else {
-            let mut buffer = String::new();
-            let subject = gate.subject(indicator.borrowed(), &mut buffer).to_owned();
-            let sighting = Sighting {
-                role: Role::Destination,
-                urgency: Urgency::Urgent,
-                tlp: gate.tlp(extraction.marking()),
-                event: EventContext::default(),
-            };
-            let asked = enricher.ask(&subject, None, sighting, None);
-            found.push(Found::Asked(indicator, subject, asked.entry, asked.hopeful));
-        }
+/// Waits until nothing more can be expected or time is up.
+fn settle(questions: &mut [Question], end: Instant) {
+    // Nobody wakes this channel: it is the timer of the loop below.
+    let (_keep, tick) = mpsc::channel::<()>();
+    // All of them: each takes in what has come.
+    while questions.iter_mut().fold(false, |waiting, question| question.settle() | waiting) && Instant::now() < end {
+        tick.recv_timeout(Duration::from_millis(10)).ok();
     }
 }
 
-/// Waits until nothing more can be expected or time is up, and brings every entry up to date.
-fn settle(found: &mut [Found], enricher: &Enricher, engine: &Engine, end: Instant) {
-    // Nobody wakes this channel: it is the timer of the loop below.
-    let (_keep, tick) = mpsc::channel::<()>();
-    loop {
-        let mut waiting = false;
-        for found in &mut *found {
-            if let Found::Asked(_, subject, entry, hopeful) = found {
-                if let Some(current) = enricher.snapshot(subject) {
-                    let still = current
-                        .assessment()
-                        .sources
-                        .iter()
-                        .any(|source| matches!(source.answer, Answer::Pending { .. }));
-                    *entry = current;
-                    *hopeful &= still;
-                    waiting |= *hopeful;
-                } else if let crate::cache::Hit::Fresh(current) =
-                    engine.cache.get(subject.borrowed(), engine.clock.monotonic())
-                {
-                    *entry = current;
-                }
-            }
-        }
-        if !waiting || Instant::now() >= end {
-            return;
-        }
-        tick.recv_timeout(Duration::from_millis(10)).ok();
-    }
+fn as_text(indicator: IndicatorRef<'_>, entry: &Entry, config: &score::Config) -> String {
+    let assessment = entry.assessment();
+    let (status, disposition) = (assessment.status.as_str(), assessment.disposition.as_str());
+    let explained = score::explain(indicator.kind, assessment, config);
+    let (kind, value, queue) = (indicator.kind, indicator.value, assessment.queue.as_str());
+    format!("{kind} {value}: {status}, {disposition}, queue {queue}\n{explained}")
 }
 
 /// A line: what an annotation says of the indicator, and the terms of the score, rounded as there.
