@@ -261,4 +261,18 @@ mod tests {
             assert_eq!(grouped(number), text);
         }
     }
+
+    #[test]
+    fn a_provider_says_what_its_plan_leaves_out() {
+        let row = |not_in_plan: &[&'static str]| {
+            let (state, not_in_plan) = ("ok".to_owned(), not_in_plan.to_vec());
+            let mut page = String::new();
+            provider_row(&mut page, &ProviderReport { provider: "shodan", state, not_in_plan, ..Default::default() })
+                .unwrap();
+            page
+        };
+        assert!(row(&[]).contains("<td class=ok>ok<td>"), "{}", row(&[]));
+        let text = row(&["ipv4", "domain"]);
+        assert!(text.contains("<td class=warn>ok, not in its plan: ipv4, domain<td>"), "{text}");
+    }
 }
