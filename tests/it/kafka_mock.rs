@@ -136,13 +136,36 @@ fn a_call_that_never_returns_does_not_hold_transactions_up() {
     eventually("the transaction is undone", || status.transactions_undone() == 1);
     // The stand-in forgets offsets of transactions. But whoever reads is also who commits: each record that comes tells of the commit before it.
     eventually("its record is read again", || running.received() == 2);
-    for n in 1..20_u32 {
+    for n in 1..6_u32 {
         produce_numbered(&config.brokers, &config.topics[0], 1, n..n + 1);
         eventually("it goes on", || running.received() == u64::from(n + 2));
         eventually("it is written", || running.acknowledged() == u64::from(n + 2));
     }
     assert_eq!(status.transactions_undone(), 1);
     running.stop();
+}
+
+#[test]
+fn a_stop_during_a_call_that_never_returns_ends_in_time() {
+    let (cluster, config) = cluster("mock-stuck-stop", 1);
+    let (transaction_interval, shutdown_timeout) = (Duration::from_millis(5), Duration::from_secs(1));
+    let config = Config { guarantee: Guarantee::ExactlyOnce, transaction_interval, shutdown_timeout, ..config };
+    let running = Running::start(&config);
+    let status = running.source.status();
+    eventually("it has joined", || status.joined());
+    // Nobody finds a coordinator any more.
+    let refusals = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_COORDINATOR; 1_000];
+    cluster.request_errors(RDKafkaApiKey::FindCoordinator, &refusals);
+    produce_numbered(&config.brokers, &config.topics[0], 1, 0..1);
+    eventually("it is written", || running.acknowledged() == 1);
+    // The commit is due by then.
+    let rounds = status.rounds();
+    eventually("a round begins", || status.rounds() > rounds);
+    let start = Instant::now();
+    running.source.stop();
+    running.source.join().unwrap();
+    assert!(!running.sink.end(Duration::from_secs(1)), "what became of the transaction is not known");
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
 }
 
 #[test]
