@@ -189,6 +189,26 @@ fn no_more_is_read_while_commits_are_not_answered() {
 }
 
 #[test]
+fn a_pause_that_ends_while_nothing_is_owned_stops_nothing() {
+    let (cluster, config) = cluster("mock-pause", 1);
+    let running = Running::start(&config);
+    produce_numbered(&config.brokers, &config.topics[0], 1, 0..10);
+    let status = running.source.status();
+    eventually("they are written", || running.acknowledged() == 10);
+    running.echo.hold.store(true, Ordering::SeqCst);
+    eventually("it pauses", || status.paused());
+    let port = down(&cluster);
+    eventually("its session ends", || status.partitions().is_empty());
+    running.echo.hold.store(false, Ordering::SeqCst);
+    eventually("the pause ends", || !status.paused());
+    cluster.broker_up(1).unwrap();
+    drop(port);
+    produce_numbered(&config.brokers, &config.topics[0], 1, 10..20);
+    eventually("it goes on", || running.acknowledged() >= 20);
+    running.stop();
+}
+
+#[test]
 fn a_stop_without_brokers_ends_in_time() {
     let (cluster, config) = cluster("mock-stop", 1);
     let config =

@@ -406,6 +406,7 @@ impl SourceContext {
             info!(group = self.group, revoked = partitions.len(), lost, "partitions revoked");
             self.give_up(consumer, &partitions, lost, self.drain);
         }
+        resume(consumer, revoked);
         let result = match consumer.rebalance_protocol() {
             RebalanceProtocol::Cooperative => {
                 // Only what is assigned may be taken away; an assignment that failed half-way was not.
@@ -428,6 +429,15 @@ impl SourceContext {
         if let Err(error) = result {
             self.fail(KafkaError::Input(format!("could not give partitions up: {error}")));
         }
+    }
+}
+
+/// Before partitions are given back to the library: it would keep them paused through an assignment to come, which may be under other circumstances.
+pub(super) fn resume(consumer: &Consumer, partitions: &TopicPartitionList) {
+    if partitions.count() > 0
+        && let Err(error) = consumer.resume(partitions)
+    {
+        warn!(%error, "could not resume partitions that go");
     }
 }
 

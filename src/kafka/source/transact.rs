@@ -26,7 +26,7 @@ use rdkafka::{
 use tracing::{info, warn};
 
 use super::{
-    context::{Consumer, SourceContext, State},
+    context::{Consumer, SourceContext, State, resume},
     start::Start,
 };
 use crate::kafka::{
@@ -253,6 +253,7 @@ impl SourceContext {
         }
         // Its generation may be what was refused.
         let member = self.membership(consumer, state.last_poll);
+        resume(consumer, &list);
         let cooperative = matches!(consumer.rebalance_protocol(), RebalanceProtocol::Cooperative);
         if cooperative {
             consumer.incremental_unassign(&list).map_err(failed)?;
