@@ -222,7 +222,7 @@ fn with_all_providers_but_one_down_scores_stay_honest() {
         for down in EIGHT.into_iter().filter(|provider| *provider != up) {
             stage.providers.simulator().faults().set(down, Fault::Unavailable);
         }
-        let output = run_with(stage.command("annotate").args(["--wait", "3"]), input.as_bytes());
+        let output = run_with(stage.command("annotate").args(["--wait", "6"]), input.as_bytes());
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let lines = String::from_utf8(output.stdout).unwrap();
         let mut checked = 0;

@@ -40,6 +40,15 @@ fn feed(feeder: &Feeder, done: &AtomicBool) -> usize {
     n
 }
 
+/// Set when it goes, so that what runs until then ends also with a test that has failed.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 fn offsets(input: &str) -> Vec<i64> {
     let found = committed(real_broker(), input.trim_end_matches(".in"), input, PARTITIONS);
     found.into_iter().map(|(offset, _)| offset.unwrap_or(0)).collect()
@@ -82,6 +91,7 @@ fn a_zombie_takes_no_offset_back() {
     let output = Tap::open(&stage.output());
     stage.set("kafka.instance_id", "\"replica-2\"");
     thread::scope(|scope| {
+        let _over = (Over(&fed), Over(&seen));
         let feeding = scope.spawn(|| feed(&feeder, &fed));
         let watching = scope.spawn(|| watch(&input, &seen));
         eventually("records flow", || output.count() > 500);
@@ -93,7 +103,8 @@ fn a_zombie_takes_no_offset_back() {
             offsets(&input).iter().zip(&frozen).all(|(now, then)| *now > then + 100)
         });
         zombie.signal("CONT");
-        eventually("the zombie is dropped", || zombie.log().contains("its partitions are dropped"));
+        let dropped = "its partitions are dropped";
+        eventually(&format!("the zombie is dropped: {}", zombie.log()), || zombie.log().contains(dropped));
         eventually("the zombie is back", || owns(&zombie));
         fed.store(true, Ordering::Relaxed);
         let sent = feeding.join().unwrap();

@@ -79,8 +79,10 @@ fn the_full_sample_names_every_key() {
         }
     }
     for key in config::known_keys() {
-        let (key, source) = match key.split_once(".api_key.") {
-            Some((provider, source)) => (format!("{provider}.api_key"), Some(source)),
+        let secret =
+            [".api_key.", ".token."].into_iter().find_map(|part| key.split_once(part).map(|found| (part, found)));
+        let (key, source) = match secret {
+            Some((part, (table, source))) => (format!("{table}{}", part.trim_end_matches('.')), Some(source)),
             None => (key.clone(), None),
         };
         assert!(named.contains(&key), "{key} is not in the sample");
