@@ -1,5 +1,7 @@
 //! What analysts ask a running process for, as the server needs it.
 
+use std::time::Duration;
+
 use crate::model::IndicatorKind;
 
 /// Answers analysts. Called on the server's thread: must not block.
@@ -31,8 +33,8 @@ pub enum Unknown {
 
 /// A look-up under way.
 pub trait Inquiry: Send {
-    /// Whether an answer can still come; takes in what has come.
-    fn is_waiting(&mut self) -> bool;
+    /// Whether an answer can come within the time that is left; takes in what has come.
+    fn is_waiting(&mut self, left: Duration) -> bool;
 
     /// Indicators in the text.
     fn count(&self) -> usize;

@@ -89,8 +89,9 @@ pub(super) async fn look_up(
         .collect();
     loop {
         // All of them: each takes in what has come.
-        let waiting = inquiries.iter_mut().fold(false, |waiting, (_, inquiry)| inquiry.is_waiting() | waiting);
-        if !waiting || Instant::now() >= end {
+        let left = end.saturating_duration_since(Instant::now());
+        let waiting = inquiries.iter_mut().fold(false, |waiting, (_, inquiry)| inquiry.is_waiting(left) | waiting);
+        if !waiting || left.is_zero() {
             break;
         }
         sleep(LOOK).await;

@@ -234,7 +234,7 @@ mod tests {
     struct Answer(u8);
 
     impl Inquiry for Answer {
-        fn is_waiting(&mut self) -> bool {
+        fn is_waiting(&mut self, _: Duration) -> bool {
             self.0 += 1;
             self.0 < 2
         }

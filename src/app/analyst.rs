@@ -1,6 +1,6 @@
 //! Answers analysts out of the running parts: what the cache knows, look-ups ahead of the stream, purges.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use crate::{
     admin::{self, Inquiry, Unknown},
@@ -11,7 +11,7 @@ use crate::{
     enrich::{Enricher, EventContext, Sighting},
     extract::{Extraction, Extractor, Sighted},
     gate::{Gate, Suppression},
-    model::{Answer, Indicator, IndicatorKind, IndicatorRef, Role, SharedClock, Tlp},
+    model::{Indicator, IndicatorKind, IndicatorRef, Role, SharedClock, Tlp},
 };
 
 /// What an analyst's question needs. `Clone` shares it.
@@ -28,7 +28,7 @@ pub struct Analyst {
 #[derive(Debug)]
 enum Known {
     Suppressed(Suppression),
-    Asked { subject: Indicator, entry: Arc<Entry>, hopeful: bool },
+    Asked { subject: Indicator, entry: Arc<Entry>, open: bool },
 }
 
 /// An indicator of a question.
@@ -84,7 +84,7 @@ impl Analyst {
     fn ask_one(&self, subject: Indicator, tlp: Tlp) -> Known {
         let prior = match self.cache.get(subject.borrowed(), self.clock.monotonic()) {
             Hit::Fresh(entry) if !self.enricher.would_add(&entry, tlp, subject.kind) => {
-                return Known::Asked { subject, entry, hopeful: false };
+                return Known::Asked { subject, entry, open: false };
             }
             Hit::Fresh(entry) | Hit::Stale(entry) => Some(entry),
             Hit::Miss => None,
@@ -92,7 +92,7 @@ impl Analyst {
         let sighting =
             Sighting { role: Role::Destination, urgency: Urgency::Urgent, tlp, event: EventContext::default() };
         let asked = self.enricher.ask(&subject, prior.as_deref(), sighting, None);
-        Known::Asked { subject, entry: asked.entry, hopeful: asked.hopeful }
+        Known::Asked { subject, entry: asked.entry, open: asked.open }
     }
 
     /// The indicators of a text, as they are asked for.
@@ -114,35 +114,33 @@ impl Question {
         })
     }
 
-    /// Takes in what has come; whether an answer can still come.
-    pub fn settle(&mut self) -> bool {
+    /// Takes in what has come; whether more can come within the time that is left.
+    pub fn settle(&mut self, left: Duration) -> bool {
         let mut waiting = false;
         let Analyst { enricher, cache, clock, .. } = &self.analyst;
         for known in &mut self.known {
-            let Known::Asked { subject, entry, hopeful } = known else { continue };
-            if !*hopeful {
+            let Known::Asked { subject, entry, open } = known else { continue };
+            if !*open {
                 continue;
             }
-            if let Some(current) = enricher.snapshot(subject) {
-                let sources = &current.assessment().sources;
-                *hopeful = sources.iter().any(|source| matches!(source.answer, Answer::Pending { .. }));
+            if let Some((current, more)) = enricher.outlook(subject, left) {
+                waiting |= more;
                 *entry = current;
             } else {
                 // The flight is over; what came of it is in the cache.
-                *hopeful = false;
+                *open = false;
                 if let Hit::Fresh(current) | Hit::Stale(current) = cache.get(subject.borrowed(), clock.monotonic()) {
                     *entry = current;
                 }
             }
-            waiting |= *hopeful;
         }
         waiting
     }
 }
 
 impl Inquiry for Question {
-    fn is_waiting(&mut self) -> bool {
-        self.settle()
+    fn is_waiting(&mut self, left: Duration) -> bool {
+        self.settle(left)
     }
 
     fn count(&self) -> usize {

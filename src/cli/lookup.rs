@@ -16,7 +16,7 @@ use crate::{
     app::{Analyst, Found, Question, build_for_command},
     cache::Entry,
     cli::{ConfigArgs, Outcome, load_and_log},
-    model::{Indicator, IndicatorRef, SystemClock},
+    model::{Evidence, Fact, Indicator, IndicatorRef, SystemClock},
     score,
 };
 
@@ -48,6 +48,8 @@ pub(super) struct Args {
 
 /// Longest wait for the last words to the ledger.
 const LEAVE: Duration = Duration::from_secs(2);
+/// Items of a list that text shows; JSON has them all.
+const MOST_SHOWN: usize = 8;
 
 pub(super) fn run(args: &Args) -> Outcome {
     let mut config = load_and_log(&args.config.config)?;
@@ -107,7 +109,12 @@ fn settle(questions: &mut [Question], end: Instant) {
     // Nobody wakes this channel: it is the timer of the loop below.
     let (_keep, tick) = mpsc::channel::<()>();
     // All of them: each takes in what has come.
-    while questions.iter_mut().fold(false, |waiting, question| question.settle() | waiting) && Instant::now() < end {
+    loop {
+        let left = end.saturating_duration_since(Instant::now());
+        let waiting = questions.iter_mut().fold(false, |waiting, question| question.settle(left) | waiting);
+        if !waiting || left.is_zero() {
+            return;
+        }
         tick.recv_timeout(Duration::from_millis(10)).ok();
     }
 }
@@ -117,7 +124,41 @@ fn as_text(indicator: IndicatorRef<'_>, entry: &Entry, config: &score::Config) -
     let (status, disposition) = (assessment.status.as_str(), assessment.disposition.as_str());
     let explained = score::explain(indicator.kind, assessment, config);
     let (kind, value, queue) = (indicator.kind, indicator.value, assessment.queue.as_str());
-    format!("{kind} {value}: {status}, {disposition}, queue {queue}\n{explained}")
+    let mut text = format!("{kind} {value}: {status}, {disposition}, queue {queue}\n{explained}");
+    for source in &assessment.sources {
+        if let Some(verdict) = source.answer.verdict() {
+            says(&mut text, source.provider.as_str(), &verdict.evidence);
+        }
+    }
+    text
+}
+
+/// What a provider says of an indicator beside its share of the score, and where to read on; nothing where it says nothing.
+fn says(text: &mut String, provider: &str, evidence: &Evidence) {
+    let facts: Vec<String> = evidence.facts.iter().map(|(name, fact)| format!("{name} {}", fact_text(fact))).collect();
+    let reference = evidence.reference.as_deref();
+    if facts.is_empty() && reference.is_none() {
+        return;
+    }
+    *text += &format!("{provider}: {}\n", facts.join(", "));
+    if let Some(reference) = reference {
+        *text += &format!("  {reference}\n");
+    }
+}
+
+fn fact_text(fact: &Fact) -> String {
+    let list = |all: Vec<String>| {
+        let more = all.len().saturating_sub(MOST_SHOWN);
+        let shown = all.into_iter().take(MOST_SHOWN).collect::<Vec<_>>().join(" ");
+        if more > 0 { format!("{shown} and {more} more") } else { shown }
+    };
+    match fact {
+        Fact::Int(number) => number.to_string(),
+        Fact::Text(text) => text.chars().filter(|letter| !letter.is_control()).collect(),
+        Fact::Bool(flag) => flag.to_string(),
+        Fact::Ints(all) => list(all.iter().map(i64::to_string).collect()),
+        Fact::Texts(all) => list(all.iter().map(|text| fact_text(&Fact::Text(text.clone()))).collect()),
+    }
 }
 
 /// A line: what an annotation says of the indicator, and the terms of the score, rounded as there.

@@ -26,12 +26,19 @@ pub(super) fn give_up(desks: &mut [Desk], flight: &mut Flight, reason: Reason) {
 /// was not so long ago that it should have had its turn.
 pub(super) fn is_hopeful(flight: &Flight, desks: &[Desk], now: Duration, wait: Duration) -> bool {
     let in_time = flight.hopeful && now.saturating_sub(flight.started) < wait;
+    if in_time {
+        return can_come(flight, desks, now, wait);
+    }
+    !wait.is_zero() && flight.slots.iter().any(|slot| matches!(slot.state, SlotState::Calling { .. }))
+}
+
+/// Whether an answer can come within `wait` by what is known now, however long the flight has waited: also one that is asked for once more.
+pub(super) fn can_come(flight: &Flight, desks: &[Desk], now: Duration, wait: Duration) -> bool {
     flight.slots.iter().any(|slot| match &slot.state {
         SlotState::Calling { .. } => !wait.is_zero(),
         SlotState::Waiting { not_before, .. } => {
             let until = now.saturating_add(wait);
-            in_time
-                && *not_before <= until
+            *not_before <= until
                 && desks.get(slot.provider).is_some_and(|desk| {
                     desk.queue.is_won(flight.place)
                         || !desk.is_closed()

@@ -6,6 +6,7 @@ use crate::{
     cache::{Entry, time_to_live},
     enrich::{
         board::Board,
+        chance::can_come,
         desk::Desk,
         flight::{Flight, SlotState},
     },
@@ -29,6 +30,11 @@ impl Board {
             flight.snapshot = Some((now, Arc::clone(&entry)));
         }
         Some(entry)
+    }
+
+    /// Whether something of a flight can come within `wait`.
+    pub(super) fn can_come(&self, asked: &Indicator, now: Duration, wait: Duration) -> bool {
+        self.flights.get(asked).is_some_and(|flight| can_come(flight, &self.desks, now, wait))
     }
 
     /// Assesses and renders what a flight knows.

@@ -295,6 +295,14 @@ impl Enricher {
         self.shared.board.lock().snapshot(indicator, now, self.shared.clock.wall_ms())
     }
 
+    /// What is known of a flight right now, and whether more can come within `wait`; `None` when there is no flight for it.
+    pub fn outlook(&self, indicator: &Indicator, wait: Duration) -> Option<(Arc<Entry>, bool)> {
+        let now = self.shared.clock.monotonic();
+        let mut board = self.shared.board.lock();
+        let entry = board.snapshot(indicator, now, self.shared.clock.wall_ms())?;
+        Some((entry, board.can_come(indicator, now, wait)))
+    }
+
     /// The same entry with everything that could still come given up for this reason.
     pub fn given_up(&self, indicator: &Indicator, entry: &Entry, reason: Reason) -> Arc<Entry> {
         self.shared.board.lock().given_up(indicator, entry, reason, self.shared.clock.monotonic())

@@ -94,7 +94,7 @@ impl fmt::Display for SourceExplanation {
             Some(reason) => format!("{} ({reason})", self.outcome),
             None => self.outcome.to_owned(),
         };
-        write!(f, "{:<14} {outcome:<22}", self.provider.as_str())?;
+        write!(f, "{:<15} {outcome:<22}", self.provider.as_str())?;
         match (self.weight, self.share, self.points) {
             (Some(weight), Some(share), Some(points)) => {
                 write!(f, " {share:.3} x weight {weight} -> {points:.1} points")?;

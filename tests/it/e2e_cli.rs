@@ -18,7 +18,7 @@ use crate::support::{
     e2e_events::address,
     e2e_json::added_to,
     e2e_score::{Answered, assert_says, of_address, of_name_or_file},
-    kafka::real_broker,
+    kafka::{eventually, real_broker},
 };
 
 /// A stage whose brokers nobody asks.
@@ -241,6 +241,28 @@ fn lookup_in_json_is_what_an_annotation_says() {
     assert_eq!(term["share"].as_f64(), Some((share * 1000.0).round() / 1000.0));
     assert_eq!(term["points"], looked_up["sources"][0]["contribution"]);
     assert_eq!((looked_up["weight"].as_f64(), looked_up["full_weight"].as_f64()), (Some(100.0), Some(100.0)));
+}
+
+#[test]
+fn lookup_waits_for_what_is_asked_once_more_and_tells_what_the_providers_say() {
+    let _turn = beside_others();
+    let stage = offline("e2e-lookup-again");
+    let ip = address(83, 1);
+    let simulator = stage.providers.simulator();
+    simulator.faults().set(VIRUSTOTAL, Fault::Unavailable);
+    let out = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            eventually("both are asked", || stage.providers.calls().len() >= 2);
+            simulator.faults().clear(VIRUSTOTAL);
+        });
+        run_with(stage.command("lookup").args(["--wait", "50", &ip]), b"")
+    });
+    let said = text(&out.stdout);
+    assert_eq!(out.status.code(), Some(0), "{said}{}", text(&out.stderr));
+    assert!(said.contains(&format!("ipv4 {ip}: complete, ")), "{said}{}", text(&out.stderr));
+    for part in ["virustotal: vt_malicious ", ", vt_total ", "abuse_confidence ", "/gui/ip-address/", "/check/"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
 }
 
 #[test]
