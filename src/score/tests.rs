@@ -337,10 +337,10 @@ fn an_explanation_names_every_step() {
         explanation.to_string()
     };
     let sources = vec![found(VT, 0.5), clean(ABUSE), floor(MISP, 70), ceiling(GREYNOISE, 20)];
-    let expected = "  virustotal     found                  0.500 x weight 60 -> 30.0 points
-  abuseipdb      clean                  0.000 x weight 40 -> 0.0 points
-  misp           found                  context, no term in this formula, floor 70
-  greynoise      found                  context, no term in this formula, ceiling 20
+    let expected = "  virustotal      found                  0.500 x weight 60 -> 30.0 points
+  abuseipdb       clean                  0.000 x weight 40 -> 0.0 points
+  misp            found                  context, no term in this formula, floor 70
+  greynoise       found                  context, no term in this formula, ceiling 20
   sum     30.0, over weights of 100
   ceiling 20, set by greynoise
   floor   70, set by misp
@@ -348,42 +348,42 @@ fn an_explanation_names_every_step() {
 ";
     assert_eq!(text(IndicatorKind::Ipv4, sources), expected);
     let sources = vec![found(VT, 0.5), found(URLSCAN, 0.3), clean(GSB), failed(MISP), skipped(URLHAUS)];
-    let expected = "  virustotal     found                  0.500 x weight 60 -> 30.0 points
-  urlscan        found                  0.300 x weight 40 -> 12.0 points
-  safebrowsing   clean                  0.000 x weight 40 -> 0.0 points
-  misp           failed (timeout)       missing: weight 40, its worst brings a floor of 70
-  urlhaus        skipped (tlp)          not counted
+    let expected = "  virustotal      found                  0.500 x weight 60 -> 30.0 points
+  urlscan         found                  0.300 x weight 40 -> 12.0 points
+  safebrowsing    clean                  0.000 x weight 40 -> 0.0 points
+  misp            failed (timeout)       missing: weight 40, its worst brings a floor of 70
+  urlhaus         skipped (tlp)          not counted
   sum     42.0, over weights of 100
   score   42.0, 42.0 to 70.0 when misp has answered
 ";
     assert_eq!(text(IndicatorKind::Url, sources), expected);
     let sources = vec![found(ABUSE, 0.2), throttled(VT), not_found(SHODAN)];
-    let expected = "  abuseipdb      found                  0.200 x weight 40 -> 20.0 points
-  virustotal     throttled (quota)      missing: weight 60, its worst brings a floor of 40
-  shodan         not_found              context, no term in this formula
+    let expected = "  abuseipdb       found                  0.200 x weight 40 -> 20.0 points
+  virustotal      throttled (quota)      missing: weight 60, its worst brings a floor of 40
+  shodan          not_found              context, no term in this formula
   sum     20.0, over weights of 40 of 100: what is not there neither lowers nor raises it
   score   20.0, 8.0 to 68.0 when virustotal has answered
 ";
     assert_eq!(text(IndicatorKind::Ipv4, sources), expected);
     // What is missing is named where it can move a bound: by a term, or by a floor; context cannot.
     let sources = vec![found(ABUSE, 0.2), throttled(VT), failed(MISP), failed(SHODAN)];
-    let expected = "  abuseipdb      found                  0.200 x weight 40 -> 20.0 points
-  virustotal     throttled (quota)      missing: weight 60, its worst brings a floor of 40
-  misp           failed (timeout)       context, no term in this formula, its worst brings a floor of 70
-  shodan         failed (timeout)       context, no term in this formula
+    let expected = "  abuseipdb       found                  0.200 x weight 40 -> 20.0 points
+  virustotal      throttled (quota)      missing: weight 60, its worst brings a floor of 40
+  misp            failed (timeout)       context, no term in this formula, its worst brings a floor of 70
+  shodan          failed (timeout)       context, no term in this formula
   sum     20.0, over weights of 40 of 100: what is not there neither lowers nor raises it
   score   20.0, 8.0 to 70.0 when virustotal, misp have answered
 ";
     assert_eq!(text(IndicatorKind::Ipv4, sources), expected);
-    let expected = "  virustotal     found                  0.500 x weight 60 -> 50.0 points
-  shodan         failed (timeout)       context, no term in this formula
+    let expected = "  virustotal      found                  0.500 x weight 60 -> 50.0 points
+  shodan          failed (timeout)       context, no term in this formula
   sum     50.0, over weights of 60
   score   50.0
 ";
     assert_eq!(text(IndicatorKind::Domain, vec![found(VT, 0.5), failed(SHODAN)]), expected);
     let sources = vec![not_found(VT), found(SHODAN, 0.0)];
-    let expected = "  virustotal     not_found              not counted
-  shodan         found                  context, no term in this formula
+    let expected = "  virustotal      not_found              not counted
+  shodan          found                  context, no term in this formula
   sum     none: no scoring source said found or clean
   score   none
 ";
