@@ -25,23 +25,32 @@ use crate::{
 
 /// Values in one call.
 const MOST_VALUES: usize = 100;
+/// Indicators that one look-up asks for.
+const MOST_INDICATORS: usize = 256;
+/// Look-ups that wait at a time: the others' connections are for probes.
+pub(super) const MOST_WAITING: usize = 16;
 /// Wait for answers, where the call names none.
 const WAIT: Duration = Duration::from_secs(10);
 /// Longest wait: connections do not live much longer.
 const LONGEST_WAIT: Duration = Duration::from_secs(25);
 /// Between two looks at what has come.
-const LOOK: Duration = Duration::from_millis(20);
+const LOOK: Duration = Duration::from_millis(50);
 
 /// Why a call is not answered, in JSON.
 #[derive(Debug)]
 pub(super) struct Refusal {
     status: StatusCode,
     why: String,
+    header: Option<(header::HeaderName, &'static str)>,
 }
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        (self.status, Json(json!({ "error": self.why }))).into_response()
+        let mut response = (self.status, Json(json!({ "error": self.why }))).into_response();
+        if let Some((name, value)) = self.header {
+            response.headers_mut().insert(name, header::HeaderValue::from_static(value));
+        }
+        response
     }
 }
 
@@ -55,7 +64,9 @@ struct Asked {
 pub(super) async fn known(
     State(shared): State<Arc<Shared>>,
     Path((kind, value)): Path<(String, String)>,
+    headers: HeaderMap,
 ) -> Result<Response, Refusal> {
+    is_local(&shared, &headers)?;
     let analyst = analyst(&shared)?;
     let Some(kind) = IndicatorKind::ALL.into_iter().find(|known| known.as_str() == kind) else {
         let known: Vec<&str> = IndicatorKind::ALL.iter().map(|kind| kind.as_str()).collect();
@@ -80,28 +91,36 @@ pub(super) async fn look_up(
     may_change(&shared, &headers)?;
     let analyst = analyst(&shared)?;
     let asked = asked(&body)?;
+    let Ok(_place) = shared.waiting.try_acquire() else {
+        let busy = refuse(StatusCode::SERVICE_UNAVAILABLE, "too many look-ups wait at the moment");
+        return Err(Refusal { header: Some((header::RETRY_AFTER, "1")), ..busy });
+    };
     let end = Instant::now() + asked.wait;
-    let mut inquiries: Vec<(String, Box<dyn Inquiry>)> = asked
-        .values
-        .into_iter()
-        .map(|value| (analyst.look_up(&value), value))
-        .map(|(inquiry, value)| (value, inquiry))
-        .collect();
+    let mut inquiries: Vec<(String, Option<Box<dyn Inquiry>>)> = Vec::with_capacity(asked.values.len());
+    let mut indicators = 0;
+    for value in asked.values {
+        let inquiry = (indicators < MOST_INDICATORS).then(|| analyst.look_up(&value));
+        indicators += inquiry.as_ref().map_or(0, |inquiry| inquiry.count());
+        inquiries.push((value, inquiry));
+    }
     loop {
         // All of them: each takes in what has come.
         let left = end.saturating_duration_since(Instant::now());
-        let waiting = inquiries.iter_mut().fold(false, |waiting, (_, inquiry)| inquiry.is_waiting(left) | waiting);
+        let mut under_way = inquiries.iter_mut().filter_map(|(_, inquiry)| inquiry.as_mut());
+        let waiting = under_way.by_ref().fold(false, |waiting, inquiry| inquiry.is_waiting(left) | waiting);
         if !waiting || left.is_zero() {
             break;
         }
         sleep(LOOK).await;
     }
-    let result = |(value, inquiry): &(String, Box<dyn Inquiry>)| {
+    let result = |(value, inquiry): &(String, Option<Box<dyn Inquiry>>)| {
         let value = Value::from(value.as_str());
-        if inquiry.count() == 0 {
-            format!("{{\"value\":{value},\"error\":\"no indicator in it\"}}")
-        } else {
-            format!("{{\"value\":{value},\"sidelight\":{}}}", inquiry.annotation())
+        match inquiry {
+            None => format!("{{\"value\":{value},\"error\":\"more than {MOST_INDICATORS} indicators in one call\"}}"),
+            Some(inquiry) if inquiry.count() == 0 => {
+                format!("{{\"value\":{value},\"error\":\"no indicator in it\"}}")
+            }
+            Some(inquiry) => format!("{{\"value\":{value},\"sidelight\":{}}}", inquiry.annotation()),
         }
     };
     let results: Vec<String> = inquiries.iter().map(result).collect();
@@ -115,23 +134,25 @@ pub(super) async fn purge(
 ) -> Result<Response, Refusal> {
     may_change(&shared, &headers)?;
     let analyst = analyst(&shared)?;
-    let mut purged = Vec::new();
+    let (mut purged, mut without, mut unheard) = (Vec::new(), Vec::new(), None);
     for value in asked(&body)?.values {
-        let forgotten = analyst.purge(&value).map_err(|why| {
-            refuse(
-                StatusCode::SERVICE_UNAVAILABLE,
-                &format!("forgotten here, but other replicas do not hear of it: {why}"),
-            )
-        })?;
-        if forgotten.is_empty() {
-            return Err(refuse(StatusCode::BAD_REQUEST, &format!("no indicator in {}", Value::from(value))));
-        }
-        for (kind, value) in forgotten {
-            tracing::info!(kind = kind.as_str(), value, "purged by hand");
-            purged.push(json!({ "ioc_type": kind.as_str(), "ioc_value": value }));
+        match analyst.purge(&value) {
+            Ok(forgotten) if forgotten.is_empty() => without.push(value),
+            Ok(forgotten) => purged.extend(
+                forgotten.into_iter().map(|(kind, value)| json!({ "ioc_type": kind.as_str(), "ioc_value": value })),
+            ),
+            Err(why) => unheard = Some(why),
         }
     }
-    Ok(Json(json!({ "purged": purged })).into_response())
+    tracing::info!(indicators = purged.len(), "purged by hand");
+    if let Some(why) = unheard {
+        let why = format!("all of it is forgotten here, but other replicas do not hear of some of it: {why}");
+        return Err(refuse(StatusCode::SERVICE_UNAVAILABLE, &why));
+    }
+    if purged.is_empty() {
+        return Err(refuse(StatusCode::BAD_REQUEST, "no indicator in it"));
+    }
+    Ok(Json(json!({ "purged": purged, "no_indicator": without })).into_response())
 }
 
 fn analyst(shared: &Shared) -> Result<Arc<dyn Analyst>, Refusal> {
@@ -142,37 +163,46 @@ fn analyst(shared: &Shared) -> Result<Arc<dyn Analyst>, Refusal> {
 fn may_change(shared: &Shared, headers: &HeaderMap) -> Result<(), Refusal> {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     if let Some(token) = &shared.token {
-        let given = text(header::AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
+        let given = text(header::AUTHORIZATION).and_then(|value| value.split_once(' '));
         // Digests: how long the comparison takes says nothing of the token.
-        if Sha256::digest(given) == Sha256::digest(token.expose_secret()) {
+        if let Some((scheme, given)) = given
+            && scheme.eq_ignore_ascii_case("bearer")
+            && Sha256::digest(given.trim()) == Sha256::digest(token.expose_secret())
+        {
             return Ok(());
         }
-        return Err(refuse(
-            StatusCode::UNAUTHORIZED,
-            "needs the header Authorization: Bearer with the token of admin.token",
-        ));
+        let refusal =
+            refuse(StatusCode::UNAUTHORIZED, "needs the header Authorization: Bearer with the token of admin.token");
+        return Err(Refusal { header: Some((header::WWW_AUTHENTICATE, "Bearer")), ..refusal });
     }
     if !shared.loopback {
         let why = "the admin server listens beyond this machine: set admin.token and send it as Authorization: Bearer";
         return Err(refuse(StatusCode::FORBIDDEN, why));
     }
-    // A browser says where a page is from; a name that was made to point here is not ours.
-    let host = text(header::HOST).unwrap_or_default();
-    let name = host
-        .rsplit_once(':')
-        .filter(|(_, port)| port.bytes().all(|c| c.is_ascii_digit()))
-        .map_or(host, |(name, _)| name);
-    let name = name.trim_start_matches('[').trim_end_matches(']');
-    let local = name.is_empty()
-        || name == "localhost"
-        || name.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback());
-    if !local || headers.contains_key(header::ORIGIN) {
-        return Err(refuse(
-            StatusCode::FORBIDDEN,
-            "not for web pages: without admin.token only programs of this machine may ask",
-        ));
+    // A browser says where a page is from.
+    if headers.contains_key(header::ORIGIN) {
+        return Err(refuse(StatusCode::FORBIDDEN, NOT_FOR_PAGES));
     }
-    Ok(())
+    is_local(shared, headers)
+}
+
+const NOT_FOR_PAGES: &str = "not for web pages: without admin.token only programs of this machine may ask";
+
+/// On a loopback address: whether the server was asked for under a name of this machine. One that was made to point here is not ours.
+fn is_local(shared: &Shared, headers: &HeaderMap) -> Result<(), Refusal> {
+    if !shared.loopback {
+        return Ok(());
+    }
+    let host = headers.get(header::HOST).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let port = |port: &str| port.bytes().all(|letter| letter.is_ascii_digit());
+    let name = host.rsplit_once(':').filter(|(_, rest)| port(rest)).map_or(host, |(name, _)| name);
+    let name = name.trim_start_matches('[').trim_end_matches(']');
+    let loopback = |name: &str| name.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback());
+    if name.is_empty() || name == "localhost" || loopback(name) {
+        Ok(())
+    } else {
+        Err(refuse(StatusCode::FORBIDDEN, NOT_FOR_PAGES))
+    }
 }
 
 /// The values of a body: JSON with `value` or `values`, and `wait` in seconds; else text, one value in a line.
@@ -210,7 +240,7 @@ fn as_json(text: String) -> Response {
 }
 
 fn refuse(status: StatusCode, why: &str) -> Refusal {
-    Refusal { status, why: why.to_owned() }
+    Refusal { status, why: why.to_owned(), header: None }
 }
 
 #[cfg(test)]

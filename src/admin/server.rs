@@ -16,6 +16,7 @@ use axum::{
     routing::{get, post},
 };
 use secrecy::SecretString;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -68,6 +69,8 @@ pub(super) struct Shared {
     pub(super) token: Option<SecretString>,
     /// Nobody beyond this machine is answered.
     pub(super) loopback: bool,
+    /// Places for look-ups that wait.
+    pub(super) waiting: Semaphore,
 }
 
 impl Bound {
@@ -85,8 +88,8 @@ impl Bound {
         let stop = CancellationToken::new();
         let stopped = stop.clone();
         let address = self.address;
-        let loopback = address.ip().is_loopback();
-        let router = router(Arc::new(Shared { source, metrics, token: self.token, loopback }));
+        let (loopback, waiting) = (address.ip().is_loopback(), Semaphore::new(api::MOST_WAITING));
+        let router = router(Arc::new(Shared { source, metrics, token: self.token, loopback, waiting }));
         let thread = std::thread::Builder::new().name("admin".to_owned()).spawn(move || {
             runtime.block_on(async move {
                 let served = async {
@@ -279,7 +282,7 @@ mod tests {
     }
 
     fn get(handle: &Handle, path: &str) -> String {
-        send(handle, &format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"))
+        send(handle, &format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"))
     }
 
     fn post(handle: &Handle, path: &str, headers: &str, body: &str) -> String {
@@ -342,10 +345,11 @@ mod tests {
                 "/api/v1/purge",
                 r#"{"value":"a.test"}"#,
                 "200",
-                r#"{"purged":[{"ioc_type":"domain","ioc_value":"a.test"}]}"#,
+                r#""purged":[{"ioc_type":"domain","ioc_value":"a.test"}]"#,
             ),
-            ("/api/v1/purge", "nothing", "400", r#"no indicator in \"nothing\""#),
-            ("/api/v1/purge", "away", "503", "other replicas do not hear of it: no broker"),
+            ("/api/v1/purge", "nothing", "400", "no indicator in it"),
+            ("/api/v1/purge", "nothing\nb.test", "200", r#""no_indicator":["nothing"],"purged":[{"#),
+            ("/api/v1/purge", "away", "503", "other replicas do not hear of some of it: no broker"),
         ];
         for (path, body, status, part) in cases {
             let answer = post(&handle, path, "Host: localhost:1\r\n", body);
@@ -370,14 +374,22 @@ mod tests {
             (&closed, "Host: localhost\r\n", "401"),
             (&closed, "Host: localhost\r\nAuthorization: Bearer another\r\n", "401"),
             (&closed, token, "200"),
+            (&closed, "Host: localhost\r\nAuthorization: bearer  a token of nobody\r\n", "200"),
+            (&closed, "Host: localhost\r\nAuthorization: Basic a token of nobody\r\n", "401"),
         ];
         for (handle, headers, status) in cases {
             for path in ["/api/v1/lookup", "/api/v1/purge"] {
                 let answer = post(handle, path, headers, "a.test");
                 assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{path} {headers}: {answer}");
                 assert!(!answer.contains("a token of nobody"), "{answer}");
+                assert_eq!(answer.to_lowercase().contains("www-authenticate: bearer"), status == "401", "{answer}");
             }
         }
+        let rebound = send(
+            &open,
+            "GET /api/v1/indicators/ipv4/192.0.2.1 HTTP/1.1\r\nHost: rebound.test\r\nConnection: close\r\n\r\n",
+        );
+        assert!(rebound.starts_with("HTTP/1.1 403"), "{rebound}");
     }
 
     #[test]

@@ -123,8 +123,10 @@ impl Question {
             if !*open {
                 continue;
             }
-            if let Some((current, more)) = enricher.outlook(subject, left) {
-                waiting |= more;
+            // Rendered only when it is over: that takes longer than to look whether it is.
+            if enricher.can_come(subject, left) {
+                waiting = true;
+            } else if let Some(current) = enricher.snapshot(subject) {
                 *entry = current;
             } else {
                 // The flight is over; what came of it is in the cache.
@@ -167,23 +169,17 @@ impl admin::Analyst for Analyst {
     fn known(&self, kind: IndicatorKind, text: &str) -> Result<String, Unknown> {
         let mut extraction = Extraction::default();
         self.extractor.extract(text.as_bytes(), &mut extraction);
-        let Some(at) =
-            extraction.iter().position(|sighted| sighted.indicator().is_some_and(|found| found.kind == kind))
-        else {
-            return Err(Unknown::NoIndicator);
-        };
+        let mut all = extraction.iter().filter_map(|sighted| sighted.indicator());
+        let found = all.find(|found| found.kind == kind).ok_or(Unknown::NoIndicator)?.to_owned();
         let mut buffer = String::new();
-        let subject = extraction.get(at).indicator().map(|found| self.gate.subject(found, &mut buffer).to_owned());
-        let subject = subject.ok_or(Unknown::NoIndicator)?;
+        let subject = self.gate.subject(found.borrowed(), &mut buffer).to_owned();
         let entry = self
             .enricher
             .snapshot(&subject)
             .or_else(|| self.cache.peek(subject.borrowed()))
             .ok_or(Unknown::NotKnown)?;
         let mut out = Vec::new();
-        if let Some(found) = extraction.get(at).indicator() {
-            annotate::by_itself(&found.to_owned(), entry.fragment(), self.clock.wall_ms(), &mut out);
-        }
+        annotate::by_itself(&found, entry.fragment(), self.clock.wall_ms(), &mut out);
         String::from_utf8(out).map_err(|_| Unknown::NotKnown)
     }
 
@@ -193,8 +189,10 @@ impl admin::Analyst for Analyst {
 
     fn purge(&self, text: &str) -> Result<Vec<(IndicatorKind, String)>, String> {
         let subjects = self.subjects(text);
-        for subject in &subjects {
-            self.enricher.purge(subject).map_err(|error| error.to_string())?;
+        // All of them, whatever becomes of the first.
+        let told: Vec<_> = subjects.iter().map(|subject| self.enricher.purge(subject)).collect();
+        if let Some(error) = told.into_iter().find_map(Result::err) {
+            return Err(error.to_string());
         }
         Ok(subjects.into_iter().map(|subject| (subject.kind, subject.value.to_string())).collect())
     }

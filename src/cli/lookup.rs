@@ -48,12 +48,14 @@ pub(super) struct Args {
 
 /// Longest wait for the last words to the ledger.
 const LEAVE: Duration = Duration::from_secs(2);
+/// Longer than anybody waits, and short enough for clocks.
+const LONGEST_WAIT: Duration = Duration::from_secs(30 * 24 * 3_600);
 /// Items of a list that text shows; JSON has them all.
 const MOST_SHOWN: usize = 8;
 
 pub(super) fn run(args: &Args) -> Outcome {
     let mut config = load_and_log(&args.config.config)?;
-    let wait = Duration::try_from_secs_f64(args.wait.max(0.0)).unwrap_or(Duration::MAX);
+    let wait = Duration::try_from_secs_f64(args.wait.max(0.0)).unwrap_or(LONGEST_WAIT).min(LONGEST_WAIT);
     config.pipeline.deadline = wait;
     let (engine, pipeline, member) = build_for_command(&config, SystemClock::shared())?;
     let enricher = pipeline.enricher().clone();
@@ -108,9 +110,9 @@ pub(super) fn run(args: &Args) -> Outcome {
 fn settle(questions: &mut [Question], end: Instant) {
     // Nobody wakes this channel: it is the timer of the loop below.
     let (_keep, tick) = mpsc::channel::<()>();
-    // All of them: each takes in what has come.
     loop {
         let left = end.saturating_duration_since(Instant::now());
+        // All of them: each takes in what has come.
         let waiting = questions.iter_mut().fold(false, |waiting, question| question.settle(left) | waiting);
         if !waiting || left.is_zero() {
             return;

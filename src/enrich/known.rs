@@ -32,6 +32,19 @@ impl Board {
         Some(entry)
     }
 
+    /// Forgets what a flight has heard: it is asked for again.
+    pub(super) fn forget(&mut self, asked: &Indicator, now: Duration) {
+        let Some(flight) = self.flights.get_mut(asked) else { return };
+        for slot in &mut flight.slots {
+            let heard = matches!(slot.state, SlotState::Answered { .. });
+            let Some(desk) = self.desks.get_mut(slot.provider).filter(|_| heard) else { continue };
+            slot.state = SlotState::Waiting { not_before: now, attempts: 0, last: None };
+            desk.queue.push(flight.place, asked.clone(), now, now);
+            self.effects.wake |= 1 << slot.provider;
+        }
+        flight.snapshot = None;
+    }
+
     /// Whether something of a flight can come within `wait`.
     pub(super) fn can_come(&self, asked: &Indicator, now: Duration, wait: Duration) -> bool {
         self.flights.get(asked).is_some_and(|flight| can_come(flight, &self.desks, now, wait))

@@ -295,12 +295,9 @@ impl Enricher {
         self.shared.board.lock().snapshot(indicator, now, self.shared.clock.wall_ms())
     }
 
-    /// What is known of a flight right now, and whether more can come within `wait`; `None` when there is no flight for it.
-    pub fn outlook(&self, indicator: &Indicator, wait: Duration) -> Option<(Arc<Entry>, bool)> {
-        let now = self.shared.clock.monotonic();
-        let mut board = self.shared.board.lock();
-        let entry = board.snapshot(indicator, now, self.shared.clock.wall_ms())?;
-        Some((entry, board.can_come(indicator, now, wait)))
+    /// Whether something of a flight can come within `wait`; not without a flight.
+    pub fn can_come(&self, indicator: &Indicator, wait: Duration) -> bool {
+        self.shared.board.lock().can_come(indicator, self.shared.clock.monotonic(), wait)
     }
 
     /// The same entry with everything that could still come given up for this reason.

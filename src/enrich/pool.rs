@@ -224,7 +224,7 @@ impl Follower for PoolFollower {
             if let Some(expired) = &mut self.expired {
                 expired.remove(record.key);
             }
-            shared.pool.cache.purge(indicator.borrowed());
+            shared.forget(&indicator);
             return count("tombstone");
         };
         match assessment::decode(record.key, value, &shared.pool.providers) {
@@ -255,6 +255,19 @@ impl Follower for PoolFollower {
     }
 }
 
+impl Shared {
+    /// Forgets an indicator here, also where something of it is still waited for.
+    fn forget(&self, indicator: &Indicator) {
+        let effects = {
+            let mut board = self.board.lock();
+            board.forget(indicator, self.clock.monotonic());
+            self.pool.cache.purge(indicator.borrowed());
+            board.take_effects()
+        };
+        self.apply(effects);
+    }
+}
+
 impl Enricher {
     /// Shares assessments by this log: writes what is answered from now on, and reads what the fleet knows on a thread of its own until the answer is dropped.
     ///
@@ -280,7 +293,7 @@ impl Enricher {
     /// # Errors
     /// [`LogError`] when the log does not take it; it is forgotten here all the same.
     pub fn purge(&self, indicator: &Indicator) -> Result<(), LogError> {
-        self.shared.pool.cache.purge(indicator.borrowed());
+        self.shared.forget(indicator);
         match self.shared.pool.log.get() {
             Some(log) => log.append(None, &assessment::key(indicator), None, discard()),
             None => Ok(()),

@@ -211,6 +211,21 @@ fn a_purge_is_heard_by_all() {
 }
 
 #[test]
+fn what_was_heard_before_a_purge_is_asked_again_though_something_is_still_waited_for() {
+    let log = log();
+    let replica = Replica::joined(0, &log);
+    replica.ask(1);
+    replica.answer(0, START);
+    replica.enricher.purge(&address(1)).expect("a log");
+    let heard = replica.enricher.snapshot(&address(1)).expect("the flight goes on");
+    assert!(!heard.has_verdict());
+    replica.answer(1, START);
+    assert!(!replica.knows(1), "the first one is asked again");
+    replica.answer(0, START + 1);
+    assert!(replica.knows(1));
+}
+
+#[test]
 fn what_is_damaged_or_of_a_later_version_is_skipped_and_counted() {
     let log = log();
     let good = assessment::key(&address(1));

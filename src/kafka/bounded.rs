@@ -11,7 +11,7 @@ use std::{
         mpsc::{self, RecvTimeoutError},
     },
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 /// Between two looks whether it is time to give up.
@@ -35,12 +35,18 @@ pub(super) fn call<T: Send + 'static>(
         }
     });
     spawned.ok()?;
-    let end = Instant::now() + within;
+    // Slice by slice: a process that was stopped meanwhile has not waited, and hears first what the call has to say.
+    let mut left = within;
     loop {
-        match answered.recv_timeout(LOOK.min(end.saturating_duration_since(Instant::now()))) {
+        let slice = LOOK.min(left);
+        match answered.recv_timeout(slice) {
             Ok(result) => return Some(result),
-            Err(RecvTimeoutError::Timeout) if Instant::now() < end && !give_up() => {}
-            Err(RecvTimeoutError::Timeout) => break,
+            Err(RecvTimeoutError::Timeout) => {
+                left = left.saturating_sub(slice);
+                if left.is_zero() || give_up() {
+                    break;
+                }
+            }
             Err(RecvTimeoutError::Disconnected) => return None,
         }
     }
@@ -55,6 +61,8 @@ pub(super) fn call<T: Send + 'static>(
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
 
     #[test]

@@ -58,11 +58,20 @@ fn judge(status: u16, body: Option<&[u8]>) -> Option<LookupError> {
         402 => Some(LookupError::throttled()),
         403 => {
             let error = serde_json::from_slice::<Failure>(body?).ok()?.error?;
-            is_of_plan(error.as_str()?)
-                .then(|| LookupError::failed(FailReason::NotInPlan, "status 403, needs another plan"))
+            let error = error.as_str()?;
+            if is_of_budget(error) {
+                return Some(LookupError::throttled());
+            }
+            is_of_plan(error).then(|| LookupError::failed(FailReason::NotInPlan, "status 403, needs another plan"))
         }
         _ => None,
     }
+}
+
+/// Whether an error says that what the key may spend is spent, which an upgrade would change too.
+fn is_of_budget(error: &str) -> bool {
+    let error = error.to_ascii_lowercase();
+    ["rate limit", "credits"].iter().any(|part| error.contains(part))
 }
 
 /// Whether an error says that the plan of the key is in the way: "Requires membership or higher to access".
@@ -107,7 +116,7 @@ fn refused(error: &Value) -> Reading {
     let holds = |part: &str| error.to_ascii_lowercase().contains(part);
     if error.starts_with(UNKNOWN) {
         Ok((VerdictKind::NotFound, Evidence::default()))
-    } else if holds("rate limit") || holds("credits") {
+    } else if is_of_budget(error) {
         Err(LookupError::throttled())
     } else if is_of_plan(error) {
         Err(LookupError::failed(FailReason::NotInPlan, "an error in the body: needs another plan"))

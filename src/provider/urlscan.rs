@@ -74,7 +74,7 @@ fn judge(status: u16, body: Option<&[u8]>) -> Option<LookupError> {
         400 if speaks_of(&["api key"]) => {
             Some(LookupError::failed(FailReason::Unauthorized, "status 400, the key is not valid"))
         }
-        403 if speaks_of(&["plan", "subscription", "upgrade"]) => {
+        403 if speaks_of(&["your plan", "subscription", "upgrade"]) => {
             Some(LookupError::failed(FailReason::NotInPlan, "status 403, needs another plan"))
         }
         _ => None,

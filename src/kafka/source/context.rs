@@ -258,7 +258,7 @@ impl SourceContext {
         let held = state.offsets.answered_for(&answer.partitions);
         let Some(code) = answer.refused else { return state.doubt.is_member() };
         if code == Code::NoOffset {
-            return;
+            return state.doubt.is_member();
         }
         self.status.commits_refused.fetch_add(1, Ordering::Relaxed);
         if self.limiter.admit("commit").is_some() {
