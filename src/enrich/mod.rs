@@ -60,7 +60,7 @@ use std::{
 };
 
 use parking_lot::{Mutex, RwLock};
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, Semaphore, oneshot};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use board::Board;
@@ -242,14 +242,20 @@ impl Enricher {
 
     /// Starts one dispatcher for each provider. They end when `stop` is cancelled; calls under way then are abandoned.
     pub fn spawn(&self, tasks: &TaskTracker, runtime: &tokio::runtime::Handle, stop: &CancellationToken) {
-        for provider in 0..self.shared.wake.len() {
-            let run = dispatch::run(Arc::clone(&self.shared), provider, tasks.clone(), stop.clone());
-            tasks.spawn_on(run, runtime);
-        }
         for (provider, client) in self.shared.clients.read().iter().enumerate() {
-            if let Some(every) = client.account_poll() {
-                tasks.spawn_on(poll::run(Arc::clone(&self.shared), provider, every, stop.clone()), runtime);
-            }
+            let run = dispatch::run(Arc::clone(&self.shared), provider, tasks.clone(), stop.clone());
+            let Some(every) = client.account_poll() else {
+                tasks.spawn_on(run, runtime);
+                continue;
+            };
+            // Nothing is spent before the service has said what is left, or has not.
+            let (heard, first) = oneshot::channel();
+            tasks.spawn_on(poll::run(Arc::clone(&self.shared), provider, every, stop.clone(), heard), runtime);
+            let after = async move {
+                first.await.ok();
+                run.await;
+            };
+            tasks.spawn_on(after, runtime);
         }
     }
 

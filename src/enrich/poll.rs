@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
@@ -11,13 +12,24 @@ use crate::{
     provider::Provider,
 };
 
-/// Asks about the keys of one provider, at once and then every so often until `stop`.
-pub(super) async fn run(shared: Arc<Shared>, provider: usize, every: Duration, stop: CancellationToken) {
+/// Asks about the keys of one provider, at once and then every so often until `stop`. `heard` is told of the first round, however it went.
+pub(super) async fn run(
+    shared: Arc<Shared>,
+    provider: usize,
+    every: Duration,
+    stop: CancellationToken,
+    heard: oneshot::Sender<()>,
+) {
+    let mut heard = Some(heard);
     loop {
         let round = async {
             let keys = shared.step(|board, now, _| board.usable_keys(provider, now));
             for (key, client) in keys {
                 ask(&shared, provider, key, client.as_ref()).await;
+            }
+            if let Some(heard) = heard.take() {
+                // Nobody waits where everything ends.
+                heard.send(()).ok();
             }
             tokio::time::sleep(every).await;
         };
