@@ -106,8 +106,8 @@ pub(super) async fn look_up(
     loop {
         // All of them: each takes in what has come.
         let left = end.saturating_duration_since(Instant::now());
-        let mut under_way = inquiries.iter_mut().filter_map(|(_, inquiry)| inquiry.as_mut());
-        let waiting = under_way.by_ref().fold(false, |waiting, inquiry| inquiry.is_waiting(left) | waiting);
+        let under_way = inquiries.iter_mut().filter_map(|(_, inquiry)| inquiry.as_mut());
+        let waiting = under_way.fold(false, |waiting, inquiry| inquiry.is_waiting(left) | waiting);
         if !waiting || left.is_zero() {
             break;
         }
@@ -144,7 +144,7 @@ pub(super) async fn purge(
             Err(why) => unheard = Some(why),
         }
     }
-    tracing::info!(indicators = purged.len(), "purged by hand");
+    tracing::info!(indicators = purged.len(), told_all = unheard.is_none(), "purged by hand");
     if let Some(why) = unheard {
         let why = format!("all of it is forgotten here, but other replicas do not hear of some of it: {why}");
         return Err(refuse(StatusCode::SERVICE_UNAVAILABLE, &why));

@@ -13,6 +13,7 @@ mod error;
 mod log;
 mod mock;
 mod passthrough;
+mod probe;
 mod properties;
 mod replay;
 mod sink;

@@ -21,13 +21,14 @@ use rdkafka::{
     ClientConfig, Message as _, Offset, TopicPartitionList,
     consumer::ConsumerGroupMetadata,
     error::{KafkaError as ClientError, KafkaResult, RDKafkaErrorCode as Code},
-    message::OwnedMessage,
-    producer::{BaseProducer, BaseRecord, Producer as _, PurgeConfig, ThreadedProducer},
+    producer::{Producer as _, PurgeConfig, ThreadedProducer},
 };
 use tracing::{info, warn};
 
 use super::{
-    Config, KafkaError, bounded, properties,
+    Config, KafkaError, bounded,
+    probe::Probe,
+    properties,
     sink::{
         Producer,
         report::{Reports, Shared, Suspect, failure, goes_with_its_transaction},
@@ -391,28 +392,16 @@ impl Transactions {
 
     /// Tries records of a refused batch one by one, in transactions that are undone whatever comes of them.
     fn examine(&self, suspects: Vec<Suspect>) -> Result<(), KafkaError> {
-        let failed = |error: &ClientError| self.names.fatal(error);
-        let verdicts = Probe::default();
-        let probe: BaseProducer<Probe> = self
-            .probing
-            .create_with_context(verdicts.clone())
-            .map_err(|error| KafkaError::Settings(error.to_string()))?;
-        probe.init_transactions(OFFSETS).map_err(|error| failed(&error))?;
+        let probe = Probe::new(&self.probing).map_err(|error| KafkaError::Settings(error.to_string()))?;
+        let failed = |error: ClientError| self.names.fatal(&error);
+        probe.start().map_err(failed)?;
         let (count, mut to_blame) = (suspects.len(), 0);
-        for Suspect { token, message, timestamp } in suspects {
-            probe.begin_transaction().map_err(|error| failed(&error))?;
-            *verdicts.0.lock() = None;
-            let sent = send(&probe, &message, timestamp);
-            let end = Instant::now() + OFFSETS;
-            while sent.is_ok() && verdicts.0.lock().is_none() && Instant::now() < end {
-                probe.poll(Duration::from_millis(1));
-            }
-            let code = sent.err().or_else(|| verdicts.0.lock().take().flatten());
-            probe.abort_transaction(OFFSETS).map_err(|error| failed(&error))?;
+        for suspect in suspects {
+            let code = probe.refusal(&suspect).map_err(failed)?;
             // What says nothing of the record is no reason to blame it: it comes again.
             let Some(code) = code.filter(|code| !goes_with_its_transaction(*code)) else { continue };
             to_blame += 1;
-            self.shared.blame(token, failure(code, message.topic()));
+            self.shared.blame(suspect.token, failure(code, suspect.message.topic()));
         }
         let mut blameless = self.blameless.lock();
         *blameless = if to_blame > 0 { 0 } else { *blameless + 1 };
@@ -423,31 +412,6 @@ impl Transactions {
         }
         Ok(())
     }
-}
-
-/// What became of the record that is being tried: `Some(None)` it was accepted.
-#[derive(Clone, Default)]
-struct Probe(Arc<Mutex<Option<Option<Code>>>>);
-
-impl rdkafka::ClientContext for Probe {}
-
-impl rdkafka::producer::ProducerContext for Probe {
-    type DeliveryOpaque = ();
-
-    fn delivery(&self, result: &rdkafka::producer::DeliveryResult<'_>, _: ()) {
-        let code = result.as_ref().err().map(|(error, _)| error.rdkafka_error_code().unwrap_or(Code::Unknown));
-        self.0.lock().get_or_insert(code);
-    }
-}
-
-fn send(probe: &BaseProducer<Probe>, message: &OwnedMessage, timestamp: Option<i64>) -> Result<(), Code> {
-    let mut record = BaseRecord::<[u8], [u8]>::to(message.topic());
-    record.key = message.key();
-    record.payload = message.payload();
-    record.partition = (message.partition() >= 0).then(|| message.partition());
-    record.timestamp = timestamp;
-    record.headers = message.headers().cloned();
-    probe.send(record).map_err(|(error, _)| error.rdkafka_error_code().unwrap_or(Code::Unknown))
 }
 
 /// What to do about an error of a transactional call.
