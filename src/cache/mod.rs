@@ -17,7 +17,7 @@ use moka::sync::Cache as Moka;
 
 pub use config::Config;
 pub use entry::{Entry, is_withheld};
-pub use front::Front;
+pub use front::{Front, Recalled};
 pub use ttl::time_to_live;
 
 use crate::model::{Indicator, IndicatorRef, SharedClock};

@@ -1,6 +1,7 @@
 //! Time to live, staleness and bounds of the cache.
 
 use super::*;
+use crate::gate::Suppression;
 use crate::model::{
     Answer, Assessment, Disposition, Evidence, FailReason, IndicatorKind, ManualClock, ProviderId, Queue, Reason,
     Source, Status, Verdict, VerdictKind,
@@ -128,16 +129,47 @@ fn the_front_agrees_with_the_cache_and_sees_changes_within_a_second() {
         let known = assessment(vec![source(verdict(VerdictKind::Clean))]);
         cache.insert(indicator.clone(), Arc::new(Entry::of_now(indicator, known, now, &config)));
     }
-    for _ in 0..2 {
+    for round in 0..3 {
         for (n, indicator) in indicators.iter().enumerate() {
-            assert_eq!(matches!(front.get(indicator.borrowed(), now), Hit::Fresh(_)), n % 2 == 0, "{n}");
+            let indicator = indicator.borrowed();
+            let recalled = matches!(front.recall(indicator, now), Some(Recalled::Fresh(_)));
+            assert!(!recalled || n % 2 == 0 && round == 2, "{n} in round {round}");
+            assert_eq!(matches!(front.get(indicator, indicator, now), Hit::Fresh(_)), n % 2 == 0, "{n}");
         }
     }
-    cache.purge(indicators[0].borrowed());
+    let recalled = |front: &Front, at| indicators.iter().filter(|i| front.recall(i.borrowed(), at).is_some()).count();
+    // A few meet in one place of the door.
+    assert!(recalled(&front, now) > 4_000, "{}", recalled(&front, now));
     let later = now + Duration::from_secs(1);
-    assert!(matches!(front.get(indicators[0].borrowed(), later), Hit::Miss));
+    assert_eq!(recalled(&front, later), 0);
+    cache.purge(indicators[0].borrowed());
+    assert!(matches!(front.get(indicators[0].borrowed(), indicators[0].borrowed(), later), Hit::Miss));
     assert!(
-        matches!(front.get(indicators[2].borrowed(), now + config.ttl), Hit::Stale(_)),
+        matches!(front.get(indicators[2].borrowed(), indicators[2].borrowed(), now + config.ttl), Hit::Stale(_)),
         "nothing outlives its time"
     );
+}
+
+#[test]
+fn the_front_remembers_what_is_suppressed_and_what_loses_its_query() {
+    let config = Config::default();
+    let cache = Cache::new(&config, ManualClock::at(0));
+    let mut front = Front::new(cache.clone());
+    let now = Duration::from_millis(10);
+    let private = IndicatorRef { kind: IndicatorKind::Ipv4, value: "10.0.0.1" };
+    front.suppress(private, Suppression::PrivateAddress, now);
+    assert!(front.recall(private, now).is_none(), "it may never come again");
+    front.suppress(private, Suppression::PrivateAddress, now);
+    assert!(matches!(front.recall(private, now), Some(Recalled::Suppressed(Suppression::PrivateAddress))));
+    assert!(front.recall(private, now + Duration::from_secs(1)).is_none());
+
+    let subject = Indicator::new(IndicatorKind::Url, "https://abc.example/x");
+    let known = assessment(vec![source(verdict(VerdictKind::Clean))]);
+    cache.insert(subject.clone(), Arc::new(Entry::of_now(&subject, known, now, &config)));
+    let found = |value| IndicatorRef { kind: IndicatorKind::Url, value };
+    for query in ["https://abc.example/x?a", "https://abc.example/x?b"] {
+        assert!(matches!(front.get(found(query), subject.borrowed(), now), Hit::Fresh(_)));
+        assert!(front.recall(found(query), now).is_none());
+    }
+    assert!(matches!(front.recall(subject.borrowed(), now), Some(Recalled::Fresh(_))), "seen twice");
 }

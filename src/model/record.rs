@@ -18,8 +18,8 @@ pub struct Origin {
 /// A record header. Names may repeat and values may be null; the order is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
-    /// Header name.
-    pub name: Box<str>,
+    /// Header name; records share it where they can.
+    pub name: Arc<str>,
     /// Header value; `None` is Kafka's null.
     pub value: Option<Bytes>,
 }

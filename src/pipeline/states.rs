@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use crate::{
     annotate::State,
     budget::Urgency,
-    cache::{Cache, Entry, Front, Hit},
+    cache::{Cache, Entry, Front, Hit, Recalled},
     enrich::{Enricher, EventContext, Sighting},
     extract::{Extraction, Sighted, headline},
     gate::{Gate, Suppression},
@@ -98,16 +98,28 @@ impl Lookup {
             meter.suppressed(Suppression::NotedOnly);
             return Known::Suppressed(Suppression::NotedOnly);
         };
+        match self.cache.recall(indicator, now) {
+            Some(Recalled::Suppressed(reason)) => {
+                meter.suppressed(reason);
+                return Known::Suppressed(reason);
+            }
+            Some(Recalled::Fresh(entry)) if !self.enricher.would_add(&entry, marking, indicator.kind) => {
+                meter.cache_hit(&entry);
+                return Known::Settled(entry);
+            }
+            Some(Recalled::Fresh(_)) | None => {}
+        }
         let reason = self.gate.suppression(indicator).or_else(|| {
             let asked = self.responsible.get(indicator.kind.index()).copied().unwrap_or(false);
             (!asked).then_some(Suppression::NoProvider)
         });
         if let Some(reason) = reason {
+            self.cache.suppress(indicator, reason, now);
             meter.suppressed(reason);
             return Known::Suppressed(reason);
         }
         let subject = self.gate.subject(indicator, &mut self.buffer);
-        let (prior, stale) = match self.cache.get(subject, now) {
+        let (prior, stale) = match self.cache.get(indicator, subject, now) {
             // What another event's marking kept from a provider is asked for now.
             Hit::Fresh(entry) if self.enricher.would_add(&entry, marking, indicator.kind) => (Some(entry), false),
             Hit::Fresh(entry) => {

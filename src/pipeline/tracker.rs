@@ -163,8 +163,12 @@ impl Tracker {
 
     /// Finishes a record's offset.
     pub(super) fn finish(&self, token: Token) {
-        let Some(tracked) = window_of(token).and_then(|window| self.window(window)) else { return };
+        let Some(window) = window_of(token) else { return };
+        // Without a reference of its own: this is done for every record.
+        let windows = self.windows.read();
+        let Some(tracked) = windows.get(window as usize) else { return };
         let finished = tracked.window.lock().finish(seq_of(token));
+        drop(windows);
         if let Some(record) = finished {
             self.bytes.fetch_sub(record.weight(), Ordering::Relaxed);
             self.records.fetch_sub(1, Ordering::Relaxed);

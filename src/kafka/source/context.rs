@@ -27,7 +27,7 @@ use tracing::{info, warn};
 
 use super::{
     committer::{Answer, Committer, commit},
-    copy::copy,
+    copy::Copier,
     doubt::Doubt,
     offsets::Offsets,
     partitions::Partitions,
@@ -60,6 +60,7 @@ pub(super) struct State {
     pub(super) intake: Box<dyn Intake>,
     pub(super) partitions: Partitions,
     pub(super) offsets: Offsets,
+    pub(super) copier: Copier,
     /// Records that were read and not handed over yet.
     pub(super) batch: Vec<Record>,
     /// Their weight in bytes.
@@ -119,7 +120,7 @@ impl SourceContext {
             return;
         }
         owned.next = Some(message.offset().saturating_add(1));
-        let (record, unreadable) = copy(message, topic, owned.epoch);
+        let (record, unreadable) = state.copier.copy(message, topic, owned.epoch);
         if unreadable > 0 {
             self.status.headers_unreadable.fetch_add(unreadable, Ordering::Relaxed);
             if self.limiter.admit("unreadable header").is_some() {

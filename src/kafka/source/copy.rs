@@ -1,9 +1,8 @@
 //! Copies a record out of the client library's buffer: one allocation for payload, key and header values.
 //!
-//! The library's own copy would take one for each, and holding on to its buffers pins whole fetches.
+//! The library's own copy would take one for each, and holding on to its buffers pins whole fetches. Names of headers are few: records share them.
 
 use std::{
-    ops::Range,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
 };
@@ -16,39 +15,82 @@ use rdkafka::{
 
 use crate::model::{Header, Origin, Record};
 
-/// The record, and how many headers had to be left out.
-pub(super) fn copy(message: &BorrowedMessage<'_>, topic: &Arc<str>, epoch: u32) -> (Record, u64) {
-    let (payload, key) = (message.payload(), message.key());
-    let length = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
-    let mut buffer = Vec::with_capacity(length(payload) + length(key));
-    let mut take = |bytes: Option<&[u8]>| -> Option<Range<usize>> {
-        let start = buffer.len();
-        buffer.extend_from_slice(bytes?);
-        Some(start..buffer.len())
-    };
-    let (payload, key) = (take(payload), take(key));
-    let mut unreadable = 0;
-    let mut headers: Vec<(Box<str>, Option<Range<usize>>)> = Vec::new();
-    if let Some(found) = message.headers() {
-        headers.reserve_exact(found.count());
-        for index in 0..found.count() {
-            // The library's binding panics on a name that is not UTF-8, and offers no other way to read it.
-            match catch_unwind(AssertUnwindSafe(|| found.try_get(index))) {
-                Ok(Some(header)) => headers.push((header.key.into(), take(header.value))),
-                Ok(None) => {}
-                Err(_) => unreadable += 1,
+/// Names that are kept, at most: a stream whose every record has names of its own must not fill the memory.
+const NAMES: usize = 64;
+
+/// Copies records.
+#[derive(Debug, Default)]
+pub(super) struct Copier {
+    names: Vec<Arc<str>>,
+}
+
+impl Copier {
+    /// The record, and how many headers had to be left out.
+    pub(super) fn copy(&mut self, message: &BorrowedMessage<'_>, topic: &Arc<str>, epoch: u32) -> (Record, u64) {
+        let mut unreadable = 0;
+        let mut found: Vec<(Arc<str>, Option<&[u8]>)> = Vec::new();
+        if let Some(headers) = message.headers() {
+            found.reserve_exact(headers.count());
+            for index in 0..headers.count() {
+                // The library's binding panics on a name that is not UTF-8, and offers no other way to read it.
+                match catch_unwind(AssertUnwindSafe(|| headers.try_get(index))) {
+                    Ok(Some(header)) => found.push((self.name(header.key), header.value)),
+                    Ok(None) => {}
+                    Err(_) => unreadable += 1,
+                }
             }
         }
+        let length = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
+        let (payload, key) = (message.payload(), message.key());
+        let values: usize = found.iter().map(|(_, value)| length(*value)).sum();
+        let mut buffer = Vec::with_capacity(length(payload) + length(key) + values);
+        for part in [payload, key].into_iter().chain(found.iter().map(|(_, value)| *value)) {
+            buffer.extend_from_slice(part.unwrap_or_default());
+        }
+        let bytes = Bytes::from(buffer);
+        let mut done = 0;
+        // In the order in which they were written.
+        let mut next = |part: Option<&[u8]>| {
+            let start = done;
+            done += part?.len();
+            Some(bytes.slice(start..done))
+        };
+        let record = Record {
+            payload: next(payload),
+            key: next(key),
+            headers: found.into_iter().map(|(name, value)| Header { name, value: next(value) }).collect(),
+            origin: Origin { topic: Arc::clone(topic), partition: message.partition(), offset: message.offset() },
+            timestamp: message.timestamp().to_millis(),
+            epoch,
+        };
+        (record, unreadable)
     }
-    let bytes = Bytes::from(buffer);
-    let slice = |range: Option<Range<usize>>| range.map(|range| bytes.slice(range));
-    let record = Record {
-        origin: Origin { topic: Arc::clone(topic), partition: message.partition(), offset: message.offset() },
-        key: slice(key),
-        payload: slice(payload),
-        headers: headers.into_iter().map(|(name, value)| Header { name, value: slice(value) }).collect(),
-        timestamp: message.timestamp().to_millis(),
-        epoch,
-    };
-    (record, unreadable)
+
+    fn name(&mut self, name: &str) -> Arc<str> {
+        if let Some(known) = self.names.iter().find(|known| ***known == *name) {
+            return Arc::clone(known);
+        }
+        let new: Arc<str> = name.into();
+        if self.names.len() < NAMES {
+            self.names.push(Arc::clone(&new));
+        }
+        new
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_shared_and_bounded() {
+        let mut copier = Copier::default();
+        let first = copier.name("trace");
+        assert!(Arc::ptr_eq(&first, &copier.name("trace")));
+        for n in 0..1_000 {
+            assert_eq!(&*copier.name(&n.to_string()), n.to_string());
+        }
+        assert_eq!(copier.names.len(), NAMES);
+        assert!(Arc::ptr_eq(&first, &copier.name("trace")));
+    }
 }
