@@ -5,12 +5,10 @@
 //! library choose the start offsets (see `start`).
 
 use std::{
-    collections::HashMap,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    thread,
     time::{Duration, Instant},
 };
 
@@ -18,22 +16,16 @@ use parking_lot::Mutex;
 use rdkafka::{
     ClientContext, Message as _, TopicPartitionList,
     config::RDKafkaLogLevel,
-    consumer::{BaseConsumer, Consumer as _, ConsumerContext, ConsumerGroupMetadata, RebalanceProtocol},
+    consumer::{BaseConsumer, ConsumerContext, ConsumerGroupMetadata},
     error::{KafkaError as ClientError, RDKafkaErrorCode as Code},
     message::BorrowedMessage,
     types::RDKafkaRespErr,
 };
-use tracing::{info, warn};
+use tracing::warn;
 
 use super::{
-    committer::{Answer, Committer, commit},
-    copy::Copier,
-    doubt::Doubt,
-    offsets::Offsets,
-    partitions::Partitions,
-    start::Rules,
-    status::SourceStatus,
-    transact::{Progress, positions},
+    committer::Committer, copy::Copier, doubt::Doubt, offsets::Offsets, partitions::Partitions, start::Rules,
+    status::SourceStatus, transact::Progress,
 };
 use crate::{
     kafka::{
@@ -45,9 +37,6 @@ use crate::{
     model::Record,
     pipeline::{Assigned, Commit, Intake},
 };
-
-/// Longest metadata of a commit, in bytes; the default of brokers.
-const METADATA: usize = 4096;
 
 /// Longest wait for the answer to a commit when its partitions are lost.
 const LAST_ANSWER: Duration = Duration::from_secs(1);
@@ -196,249 +185,6 @@ impl SourceContext {
             state.offsets.forget(topic, *partition);
         }
         self.status.set_partitions(&state.partitions.all());
-    }
-
-    /// Commits and waits for it; what is refused for a reason that passes is tried again until the time is over.
-    fn commit_now(&self, consumer: &Consumer, state: &mut State, within: Duration) {
-        let began = Instant::now();
-        while !state.offsets.is_settled() && state.failure.is_none() {
-            let left = within.saturating_sub(began.elapsed());
-            if left.is_zero() {
-                return;
-            }
-            if state.offsets.is_under_way() {
-                self.settle_answers(state, left);
-                continue;
-            }
-            let answer = commit(consumer, state.offsets.take_due());
-            let refused = answer.refused;
-            self.settle(state, answer);
-            // The generation does not change while the library waits for the end of its rebalance: the group went on without this member.
-            if refused == Some(Code::IllegalGeneration) && !state.closing {
-                return;
-            }
-            if refused.is_some() {
-                thread::sleep(Duration::from_millis(100).min(left));
-            }
-        }
-    }
-
-    /// Takes the answer of the commit under way, waiting for it this long.
-    pub(super) fn settle_answers(&self, state: &mut State, within: Duration) {
-        let Some(answer) = state.committer.as_ref().and_then(|committer| committer.answer(within)) else { return };
-        state.offsets.answered();
-        self.settle(state, answer);
-    }
-
-    /// Asks the intake what may be committed and sends it off, unless a commit is under way.
-    pub(super) fn send_commits(&self, state: &mut State) {
-        for commit in state.intake.committable() {
-            self.want(state, commit);
-        }
-        if state.offsets.is_under_way() {
-            return;
-        }
-        let due = state.offsets.take_due();
-        if !due.is_empty() && state.committer.as_ref().is_some_and(|committer| committer.send(due)) {
-            state.offsets.sent();
-            state.doubt.asked(Instant::now());
-        }
-    }
-
-    pub(super) fn want(&self, state: &mut State, mut commit: Commit) {
-        if commit.metadata.len() > METADATA {
-            let (topic, partition, bytes) = (&*commit.topic, commit.partition, commit.metadata.len());
-            warn!(topic, partition, bytes, "metadata of a commit is too long, left out");
-            commit.metadata.clear();
-        }
-        state.offsets.want(commit);
-    }
-
-    /// Takes the answer to a commit.
-    fn settle(&self, state: &mut State, answer: Answer) {
-        let held = state.offsets.answered_for(&answer.partitions);
-        let Some(code) = answer.refused else { return state.doubt.is_member() };
-        if code == Code::NoOffset {
-            return state.doubt.is_member();
-        }
-        self.status.commits_refused.fetch_add(1, Ordering::Relaxed);
-        if self.limiter.admit("commit").is_some() {
-            warn!(%code, partitions = answer.partitions.len(), group = self.group, "commit refused");
-        }
-        if matches!(code, Code::UnknownMemberId | Code::FencedMemberEpoch) {
-            // Others may have gone on from here. An answer to what an earlier membership asked says nothing about this one.
-            if held {
-                self.put_out(state);
-            }
-            return;
-        }
-        match severity(code) {
-            Severity::Transient | Severity::OutOfRange => {
-                for (topic, partition) in &answer.partitions {
-                    if code == Code::OffsetMetadataTooLarge {
-                        state.offsets.drop_metadata(topic, *partition);
-                    }
-                    state.offsets.refused(topic, *partition);
-                }
-            }
-            Severity::Forbidden => state.fail(self.rules.forbidden(code)),
-            Severity::Group | Severity::Fatal => {
-                state.fail(KafkaError::Group { group: self.group.clone(), reason: code.to_string() });
-            }
-        }
-    }
-
-    /// The group has ended this membership: nothing that was read under it may be committed under another one. The library finds out by itself,
-    /// joins again and is assigned partitions anew.
-    fn put_out(&self, state: &mut State) {
-        state.offsets.forget_all();
-        if state.closing {
-            return;
-        }
-        let owned = state.partitions.all();
-        state.batch.clear();
-        state.batch_bytes = 0;
-        let _: Vec<Commit> = state.intake.revoke(&owned, true, Duration::ZERO);
-        for (topic, partition) in &owned {
-            state.partitions.forget(topic, *partition);
-        }
-        warn!(group = self.group, partitions = owned.len(), "put out of the group, its partitions are dropped");
-        self.status.set_partitions(&[]);
-    }
-
-    /// Partitions that the library kept through a rebalance though they were dropped (see `put_out`): they are read again from where the group is.
-    fn adopt(&self, consumer: &Consumer, state: &mut State) {
-        if state.closing || state.transactions.is_some() || state.failure.is_some() {
-            return;
-        }
-        let Ok(assigned) = consumer.assignment() else { return };
-        let mut kept = Vec::new();
-        for element in assigned.elements() {
-            if state.partitions.of_record(element.topic(), element.partition()).is_none() {
-                kept.push((state.partitions.name(element.topic()), element.partition()));
-            }
-        }
-        if !kept.is_empty()
-            && let Err(failure) = self.read_again(consumer, state, &kept, &HashMap::new())
-        {
-            state.fail(failure);
-        }
-    }
-
-    fn assign(&self, consumer: &Consumer, assigned: &TopicPartitionList) {
-        self.status.rebalances.fetch_add(1, Ordering::Relaxed);
-        let last_poll = self.state.lock().last_poll;
-        let member = self.membership(consumer, last_poll);
-        let starts = match self.rules.resolve(consumer, assigned, &self.stop, &self.limiter, &self.status) {
-            Ok(starts) => starts.unwrap_or_default(),
-            Err(failure) => {
-                self.fail(failure);
-                Vec::new()
-            }
-        };
-        let list = positions(&starts).unwrap_or_else(|error| {
-            self.fail(KafkaError::Input(error.to_string()));
-            TopicPartitionList::new()
-        });
-        // Also when there is nothing to assign: the library waits for the answer to its rebalance.
-        let result = match consumer.rebalance_protocol() {
-            RebalanceProtocol::Cooperative => consumer.incremental_assign(&list),
-            RebalanceProtocol::Eager | RebalanceProtocol::None => consumer.assign(&list),
-        };
-        if let Err(error) = result {
-            return self.fail(KafkaError::Input(format!("could not take over partitions: {error}")));
-        }
-        let mut guard = self.state.lock();
-        let state = &mut *guard;
-        if state.paused
-            && list.count() > 0
-            && let Err(error) = consumer.pause(&list)
-        {
-            warn!(%error, "could not pause new partitions");
-        }
-        for start in starts {
-            let next = start.next();
-            state.own(&start.topic, start.partition, next, start.committed, start.pin);
-        }
-        self.take_membership(consumer, state, member);
-        state.doubt.is_member();
-        if matches!(consumer.rebalance_protocol(), RebalanceProtocol::Cooperative) {
-            self.adopt(consumer, state);
-        }
-        let owned = state.partitions.all();
-        info!(group = self.group, assigned = list.count(), owned = owned.len(), "partitions assigned");
-        self.status.set_partitions(&owned);
-        self.status.set_reachable(true);
-        self.status.set_joined(true);
-    }
-
-    /// Which of these partitions have to be given up. None while closing: they were drained already, and only a commit
-    /// may still have to be made before they go.
-    fn owned_of(&self, consumer: &Consumer, revoked: &TopicPartitionList, lost: bool) -> Vec<(Arc<str>, i32)> {
-        let mut guard = self.state.lock();
-        let state = &mut *guard;
-        if state.closing {
-            if lost {
-                state.offsets.forget_all();
-            } else if state.transactions.is_none() {
-                self.commit_now(consumer, state, Duration::from_secs(1));
-            }
-            return Vec::new();
-        }
-        let mut owned = state.partitions.all();
-        owned.retain(|(topic, partition)| revoked.find_partition(topic, *partition).is_some());
-        owned
-    }
-
-    /// At least once: whether this process was stopped, just now, for so long that the group may have put it out.
-    fn was_away(&self) -> bool {
-        let state = self.state.lock();
-        state.transactions.is_none() && !state.closing && state.last_poll.elapsed() >= self.longest_pause
-    }
-
-    fn revoke(&self, consumer: &Consumer, revoked: &TopicPartitionList) {
-        self.status.rebalances.fetch_add(1, Ordering::Relaxed);
-        let lost = consumer.assignment_lost() || self.was_away();
-        if lost {
-            self.state.lock().member = None;
-        }
-        let partitions = self.owned_of(consumer, revoked, lost);
-        if !partitions.is_empty() {
-            info!(group = self.group, revoked = partitions.len(), lost, "partitions revoked");
-            self.give_up(consumer, &partitions, lost, self.drain);
-        }
-        resume(consumer, revoked);
-        let result = match consumer.rebalance_protocol() {
-            RebalanceProtocol::Cooperative => {
-                // Only what is assigned may be taken away; an assignment that failed half-way was not.
-                let mut list = TopicPartitionList::with_capacity(revoked.count());
-                if let Ok(assigned) = consumer.assignment() {
-                    for element in revoked.elements() {
-                        if assigned.find_partition(element.topic(), element.partition()).is_some() {
-                            list.add_partition(element.topic(), element.partition());
-                        }
-                    }
-                }
-                if list.count() == 0 {
-                    consumer.incremental_assign(&list)
-                } else {
-                    consumer.incremental_unassign(&list)
-                }
-            }
-            RebalanceProtocol::Eager | RebalanceProtocol::None => consumer.unassign(),
-        };
-        if let Err(error) = result {
-            self.fail(KafkaError::Input(format!("could not give partitions up: {error}")));
-        }
-    }
-}
-
-/// Before partitions are given back to the library: it would keep them paused through an assignment to come, which may be under other circumstances.
-pub(super) fn resume(consumer: &Consumer, partitions: &TopicPartitionList) {
-    if partitions.count() > 0
-        && let Err(error) = consumer.resume(partitions)
-    {
-        warn!(%error, "could not resume partitions that go");
     }
 }
 

@@ -9,6 +9,7 @@
 //! - Broker errors that pass are waited out. What does not pass ends the source with an error: a process that is up and
 //!   idle helps nobody.
 
+mod commits;
 mod committer;
 mod context;
 mod copy;
@@ -16,6 +17,7 @@ mod doubt;
 mod gap;
 mod offsets;
 mod partitions;
+mod rebalance;
 mod start;
 mod status;
 mod transact;

@@ -26,7 +26,8 @@ use rdkafka::{
 use tracing::{info, warn};
 
 use super::{
-    context::{Consumer, SourceContext, State, resume},
+    context::{Consumer, SourceContext, State},
+    rebalance::resume,
     start::Start,
 };
 use crate::kafka::{
