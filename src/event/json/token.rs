@@ -16,31 +16,36 @@ pub(super) const fn is_space(byte: u8) -> bool {
 }
 
 /// The string whose first byte after the quote is at `start`.
-#[inline]
+#[inline(always)]
 pub(super) fn string(bytes: &[u8], start: usize) -> Option<Stop> {
     let (mut sign, mut backslash) = (0, false);
     let mut pos = start;
     loop {
         let lane = Lane::load(bytes, pos);
         // The end of the text reads as NUL, which stops too.
-        let stop = (lane.is(b'"') | lane.is(b'\\') | lane.within(0, 0x1f)).bits();
+        let mut stop = (lane.is(b'"') | lane.is(b'\\') | lane.within(0, 0x1f)).bits();
         let signs = bits::signs(lane).bits();
-        if stop == 0 {
-            sign |= signs;
-            pos += Lane::LENGTH;
-            continue;
-        }
-        let length = stop.trailing_zeros();
-        sign |= signs & ((1 << length) - 1);
-        pos += length as usize;
-        match bytes.get(pos)? {
-            b'"' => return Some(Stop { end: pos, bits: Bits::new(sign != 0, backslash) }),
-            b'\\' => {
-                backslash = true;
-                pos = escape(bytes, pos)?;
+        let mut next = Lane::LENGTH;
+        while stop != 0 {
+            let length = stop.trailing_zeros();
+            let at = pos + length as usize;
+            match bytes.get(at)? {
+                b'"' => {
+                    sign |= signs & ((1 << length) - 1);
+                    return Some(Stop { end: at, bits: Bits::new(sign != 0, backslash) });
+                }
+                b'\\' => {
+                    backslash = true;
+                    // No escape holds a sign, and one may reach beyond the lane.
+                    let end = escape(bytes, at)? - pos;
+                    next = next.max(end);
+                    stop &= u32::MAX.checked_shl(end as u32).unwrap_or(0);
+                }
+                _ => return None,
             }
-            _ => return None,
         }
+        sign |= signs;
+        pos += next;
     }
 }
 
