@@ -53,6 +53,12 @@ impl Lane {
         Marks(offset.min(u8x16::splat(high - low)).simd_eq(offset))
     }
 
+    /// Which bytes are `low` or more.
+    #[inline(always)]
+    pub(crate) fn from(self, low: u8) -> Marks {
+        Marks(self.0.max(u8x16::splat(low)).simd_eq(self.0))
+    }
+
     /// The bytes with this bit set in each: `0x20` makes letters lower case.
     #[inline(always)]
     pub(crate) fn with(self, bit: u8) -> Self {
@@ -97,6 +103,7 @@ mod tests {
                 let is = |marks: Marks| marks.bits() >> at & 1 == 1;
                 assert_eq!(is(lane.is(b'.')), byte == b'.');
                 assert_eq!(is(lane.within(b'0', b'9')), byte.is_ascii_digit());
+                assert_eq!(is(lane.from(b'-')), byte >= b'-');
                 assert_eq!(is(lane.with(0x20).within(b'a', b'z')), byte.is_ascii_alphabetic());
                 assert_eq!(is(lane.wide()), !byte.is_ascii());
                 assert_eq!(is(lane.is(b'a') | lane.is(0)), byte == b'a' || byte == 0);

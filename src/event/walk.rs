@@ -10,7 +10,7 @@ use crate::event::{
 pub trait Visitor {
     /// Whether a JSON string of which `raw` is the inside as written, of these classes, is worth being handed on. `key` is the
     /// innermost key, empty where it is not known.
-    fn wants(&self, key: &str, raw: &str, bits: Bits) -> bool {
+    fn wants(&mut self, key: &str, raw: &str, bits: Bits) -> bool {
         let _ = (key, raw, bits);
         true
     }
@@ -184,7 +184,7 @@ struct Hand<'a, V> {
 
 impl<V: Visitor> Strings for Hand<'_, V> {
     #[inline]
-    fn wants(&self, key: &str, raw: &str, bits: Bits) -> bool {
+    fn wants(&mut self, key: &str, raw: &str, bits: Bits) -> bool {
         self.visitor.wants(key, raw, bits)
     }
 
@@ -201,7 +201,7 @@ impl<V: Visitor> Strings for Hand<'_, V> {
 struct Nobody;
 
 impl Strings for Nobody {
-    fn wants(&self, _key: &str, _raw: &str, _bits: Bits) -> bool {
+    fn wants(&mut self, _key: &str, _raw: &str, _bits: Bits) -> bool {
         false
     }
 

@@ -9,7 +9,7 @@ use crate::{
     extract::{
         context::{at, before},
         email,
-        field::Class,
+        field::{Class, Hint},
         name::Suffixes,
         refang,
     },
@@ -19,7 +19,7 @@ use crate::{
 const BLOCK: usize = 64;
 const LANES: usize = BLOCK / Lane::LENGTH;
 /// The shortest hash.
-const HASH: u32 = 32;
+const HASH: usize = 32;
 
 /// The anchors of one text.
 #[derive(Debug)]
@@ -31,11 +31,14 @@ pub(super) struct Anchors<'a> {
     any_suffix: bool,
     /// Start of the block at hand.
     base: usize,
-    /// Bytes of the block that still have to be looked at, and those that are anchors without a look.
+    /// Bytes of the block that still have to be looked at.
     pending: u64,
+    /// Those that begin runs of hex digits as long as a hash, and need no look.
     sure: u64,
-    /// Hex digits at the end of the block before.
-    hex: u32,
+    /// There are too few colons in the block for an address that has no two side by side.
+    few: bool,
+    /// Before this, such runs have been looked for.
+    hex: usize,
     /// Before this, dots and colons have been looked at.
     dots: usize,
     colons: usize,
@@ -45,8 +48,16 @@ pub(super) struct Anchors<'a> {
 
 impl<'a> Anchors<'a> {
     pub(super) fn new(bytes: &'a [u8], class: Class, escaped: bool) -> Self {
-        let names = matches!(class, Class::Host | Class::Url | Class::Machine | Class::Text | Class::Command);
-        let any_suffix = matches!(class, Class::Host | Class::Url);
+        Self::start(bytes, escaped, class.has_names(), class.has_any_suffix())
+    }
+
+    /// Whether a text of which only the last segment of its field is known may have any.
+    pub(super) fn are_in(bytes: &'a [u8], escaped: bool, hint: Hint, suffixes: &mut Suffixes) -> bool {
+        Self::start(bytes, escaped, hint.names, hint.any_suffix).next(suffixes).is_some()
+    }
+
+    #[inline]
+    fn start(bytes: &'a [u8], escaped: bool, names: bool, any_suffix: bool) -> Self {
         let mut anchors = Self {
             bytes,
             escaped,
@@ -55,6 +66,7 @@ impl<'a> Anchors<'a> {
             base: 0,
             pending: 0,
             sure: 0,
+            few: false,
             hex: 0,
             dots: 0,
             colons: 0,
@@ -81,7 +93,9 @@ impl<'a> Anchors<'a> {
             let sure = self.sure & bit != 0;
             self.pending &= !bit;
             self.sure &= !bit;
-            if pos >= self.done && (sure || self.look(pos, suffixes)) {
+            // What follows rules nearly all signs out.
+            let fits = SIGN[usize::from(self.bytes[pos])] & BEHIND[usize::from(at(self.bytes, pos + 1))] != 0;
+            if pos >= self.done && (sure || (fits && self.look(pos, suffixes))) {
                 return Some(pos);
             }
         }
@@ -95,93 +109,101 @@ impl<'a> Anchors<'a> {
             self.sure = 0;
             // The block before the one with `end`, as the next one is loaded at once.
             self.base = (end - end % BLOCK) - BLOCK;
-            self.hex = 0;
         }
     }
 
     fn load(&mut self) {
-        let mut look = [0_u32; LANES];
-        let (mut hex, mut dot, mut part) = (look, look, look);
-        let (mut slash, mut behind, mut bracket) = (look, look, look);
+        let (mut look, mut dot, mut part, mut slash) = (0_u64, 0_u64, 0_u64, 0_u64);
+        let (mut behind, mut form, mut colon) = (0_u64, 0_u64, 0_u64);
+        let (mut full, long) = (false, self.bytes.len() >= HASH);
         for index in 0..LANES {
             let start = self.base + index * Lane::LENGTH;
             if start >= self.bytes.len() {
                 break;
             }
+            let shift = index * Lane::LENGTH;
             let lane = Lane::load(self.bytes, start);
             let folded = lane.with(0x20);
-            let digit = lane.within(b'0', b'9');
-            let wide = lane.wide();
             // Brackets with their closing ones; percent sign to opening parenthesis.
             let brackets = folded.is(b'[' | 0x20) | lane.is(b']');
-            let signs = lane.is(b'@') | lane.is(b':') | lane.within(b'%', b'(') | brackets | lane.is(b'-');
-            let mut marks = signs.bits();
-            if wide.bits() != 0 {
-                marks |= (lane.is(0xe2) | lane.is(0xe3) | lane.is(0xef)).bits();
+            let signs = lane.is(b'@') | lane.within(b'%', b'(') | folded.is(b'v') | brackets;
+            look |= u64::from(signs.bits()) << shift;
+            dot |= u64::from(lane.is(b'.').bits()) << shift;
+            colon |= u64::from(lane.is(b':').bits()) << shift;
+            if long {
+                // Wherever it begins, the run of a hash fills a lane.
+                full |= (folded.within(b'a', b'f') | lane.within(b'0', b'9')).bits() == 0xffff;
             }
-            look[index] = marks;
-            slash[index] = lane.is(b'\\').bits();
-            dot[index] = lane.is(b'.').bits();
-            if slash[index] != 0 {
-                behind[index] = lane.is(b'u').bits();
-                bracket[index] = (lane.is(b'(') | brackets).bits();
+            // No part of a name is below the hyphen; what else is not is sorted out by a look.
+            part |= u64::from(lane.from(b'-').bits()) << shift;
+            if lane.wide().bits() != 0 {
+                look |= u64::from((lane.is(0xe2) | lane.is(0xe3) | lane.is(0xef)).bits()) << shift;
             }
-            hex[index] = (folded.within(b'a', b'f') | digit).bits();
-            part[index] = if self.names {
-                (folded.within(b'a', b'z') | digit | wide | lane.is(b'_') | lane.is(b'-')).bits()
-            } else {
-                digit.bits()
-            };
+            let slashes = lane.is(b'\\').bits();
+            if slashes != 0 {
+                slash |= u64::from(slashes) << shift;
+                behind |= u64::from(lane.is(b'u').bits()) << shift;
+                form |= u64::from((lane.is(b'.') | lane.is(b'(') | brackets).bits()) << shift;
+            }
         }
-        let (slash, mut slashes) = (join(slash), 0);
         if slash != 0 {
             // What stands beyond the lane is not known yet.
             const NEXT: u64 = 0x8000_8000_8000_8000;
             const AFTER: u64 = NEXT | NEXT >> 1;
-            let form = join(dot) | join(bracket);
-            slashes = if self.escaped {
-                slash & (join(behind) >> 1 | NEXT) | slash & (slash >> 1 | NEXT) & (form >> 2 | AFTER)
+            look |= if self.escaped {
+                slash & (behind >> 1 | NEXT) | slash & (slash >> 1 | NEXT) & (form >> 2 | AFTER)
             } else {
                 slash & ((slash | form) >> 1 | NEXT)
             };
         }
-        // A dot counts between two parts of names, or two digits; what stands beyond the block is not known yet.
-        let part = join(part);
-        let carry = u64::from(self.is_part(before(self.bytes, self.base)));
-        self.pending = join(look) | slashes | join(dot) & (part << 1 | carry) & (part >> 1 | 1 << 63);
-        self.sure = self.long_hex(join(hex));
+        self.sure = 0;
+        if full {
+            self.long_hex();
+        }
+        // No block has fewer than half of the six colons of an address without `::`.
+        self.few = colon.count_ones() < 3;
+        // A dot counts between two parts of names; what stands beyond the block is not known yet.
+        self.pending = look | colon | dot & (part << 1 | 1) & (part >> 1 | 1 << 63);
+    }
+
+    /// Marks the runs of hex digits that are as long as a hash and fill a lane of the block.
+    #[inline(never)]
+    fn long_hex(&mut self) {
+        let is_hex = |byte: &&u8| byte.is_ascii_hexdigit();
+        for lane in (self.base..self.base + BLOCK).step_by(Lane::LENGTH) {
+            if lane >= self.hex {
+                let Some((head, tail)) = self.bytes.split_at_checked(lane) else { return };
+                let more = tail.iter().take_while(is_hex).count();
+                let back = head.iter().rev().take(HASH).take_while(is_hex).count();
+                if more < Lane::LENGTH || back + more < HASH {
+                    continue;
+                }
+                self.hex = lane + more;
+                // One that began in a block before is marked where this one begins.
+                self.sure |= 1 << (lane - back).saturating_sub(self.base);
+            } else {
+                self.sure |= 1 << (lane - self.base);
+            }
+        }
     }
 
     fn is_part(&self, byte: u8) -> bool {
         if self.names { is_word(byte) } else { byte.is_ascii_digit() }
     }
 
-    /// Where the runs of hex digits that are as long as a hash begin in the block.
-    fn long_hex(&mut self, hex: u64) -> u64 {
-        let lead = hex.trailing_ones();
-        let crosses = lead > 0 && self.hex + lead >= HASH;
-        self.hex = if hex == u64::MAX { self.hex.saturating_add(64) } else { hex.leading_ones() };
-        if hex.count_ones() < HASH {
-            return u64::from(crosses);
-        }
-        let mut run = hex;
-        for shift in [1, 2, 4, 8, 16] {
-            run &= run >> shift;
-        }
-        run & run.wrapping_neg() | u64::from(crosses)
-    }
-
     fn look(&mut self, pos: usize, suffixes: &mut Suffixes) -> bool {
         let bytes = self.bytes;
         match bytes[pos] {
-            b'.' => pos >= self.dots && self.is_dot(pos, suffixes),
+            b'.' => {
+                pos >= self.dots
+                    && self.is_part(before(bytes, pos))
+                    && self.is_part(at(bytes, pos + 1))
+                    && self.is_dot(pos, suffixes)
+            }
             b':' => self.is_colon(pos),
             b'@' => email::is_local(before(bytes, pos)) && is_word(at(bytes, pos + 1)),
-            b'\'' => false,
-            b'%' | b'&' => matches!(at(bytes, pos + 1), b'#' | b'3') && refang::is_form(bytes, pos),
-            b'[' | b'(' | b'{' => refang::is_form(bytes, pos),
             b']' => before(bytes, pos) == b'.' || refang::is_form(bytes, pos),
-            b'-' => is_weakness(bytes, pos),
+            b'v' | b'V' => is_weakness(bytes, pos),
             b'\\' if self.escaped => match at(bytes, pos + 1) {
                 b'u' => true,
                 // Every part of a path is behind two of them.
@@ -189,7 +211,7 @@ impl<'a> Anchors<'a> {
                 _ => false,
             },
             b'\\' => refang::is_form(bytes, pos),
-            // Lead bytes of full-width dots and of spaces.
+            // Opening brackets, encodings, lead bytes of full-width dots and of spaces.
             _ => refang::is_form(bytes, pos),
         }
     }
@@ -249,31 +271,85 @@ impl<'a> Anchors<'a> {
         }
         let next = at(rest, 0);
         let previous = before(self.bytes, pos);
-        if !(next == b':' || (next.is_ascii_hexdigit() && previous.is_ascii_hexdigit())) {
+        if !(next == b':' || (!self.few && next.is_ascii_hexdigit() && previous.is_ascii_hexdigit())) {
             return false;
         }
         let length = rest.iter().take_while(|byte| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.')).count();
         self.colons = pos + 1 + length;
-        let run = &self.bytes[pos..pos + 1 + length];
+        // Some of the colons may stand in the block before, which has too few by itself.
+        let head = self.bytes[..pos]
+            .iter()
+            .rev()
+            .take(BLOCK)
+            .take_while(|byte| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.'));
+        let run = &self.bytes[pos - head.count()..pos + 1 + length];
         let glued = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
         let enough = || memchr::memmem::find(run, b"::").is_some() || memchr::memchr_iter(b':', run).count() >= 6;
         !glued(at(rest, length)) && enough()
     }
 }
 
-fn join(lanes: [u32; LANES]) -> u64 {
-    lanes.into_iter().rev().fold(0, |bits, lane| bits << Lane::LENGTH | u64::from(lane))
-}
+/// What the bytes that may be anchors are, one bit for each kind.
+const SIGN: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = match byte as u8 {
+            b'.' => 1,
+            b':' => 2,
+            b'[' | b'(' | b'{' => 4,
+            b'@' => 8,
+            b'%' | b'&' => 16,
+            b'v' | b'V' => 32,
+            b']' | b'\\' | 0x80.. => 64,
+            _ => 0,
+        };
+        byte += 1;
+    }
+    table
+};
+
+/// Which kinds a byte may follow.
+const BEHIND: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let next = byte as u8;
+        let mut kinds = 64;
+        if is_word(next) {
+            kinds |= 1 | 8;
+        }
+        if next.is_ascii_hexdigit() || matches!(next, b':' | b'/' | b'\\') {
+            kinds |= 2;
+        }
+        if matches!(
+            next,
+            b'.' | b'd' | b'D' | b'p' | b'P' | b'a' | b'A' | b'@' | b':' | b'/' | b' ' | b'[' | b'(' | b'{'
+        ) {
+            kinds |= 4;
+        }
+        if matches!(next, b'#' | b'3') {
+            kinds |= 16;
+        }
+        if matches!(next, b'e' | b'E') {
+            kinds |= 32;
+        }
+        table[byte] = kinds;
+        byte += 1;
+    }
+    table
+};
 
 /// Letters, digits, hyphens, underscores and other scripts.
-fn is_word(byte: u8) -> bool {
+const fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_') || !byte.is_ascii()
 }
 
-/// The first hyphen of `CVE-2021-44228`.
+/// The `V` of `CVE-2021-44228`.
 fn is_weakness(bytes: &[u8], pos: usize) -> bool {
-    matches!(before(bytes, pos), b'e' | b'E')
-        && pos.checked_sub(3).is_some_and(|start| bytes[start..pos].eq_ignore_ascii_case(b"cve"))
-        && at(bytes, pos + 1).is_ascii_digit()
-        && at(bytes, pos + 5) == b'-'
+    at(bytes, pos + 1) | 0x20 == b'e'
+        && at(bytes, pos + 2) == b'-'
+        && before(bytes, pos) | 0x20 == b'c'
+        && at(bytes, pos + 3).is_ascii_digit()
+        && at(bytes, pos + 7) == b'-'
 }

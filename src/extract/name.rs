@@ -87,7 +87,8 @@ impl Suffixes {
         if label.len() > 8 || !label.is_ascii() {
             return label.len() <= 63;
         }
-        if label.len() < 2 || label.iter().all(u8::is_ascii_digit) {
+        // No suffix begins with a digit; times and numbers do.
+        if label.len() < 2 || label[0].is_ascii_digit() {
             return false;
         }
         let packed = label.iter().fold(0, |packed, byte| packed << 8 | u64::from(byte.to_ascii_lowercase()));
@@ -112,7 +113,8 @@ pub(super) fn canonical(raw: &str, out: &mut String) -> bool {
         if raw.len() > 253 {
             return false;
         }
-        out.extend(raw.bytes().map(|byte| char::from(byte.to_ascii_lowercase())));
+        out.push_str(raw);
+        out[start..].make_ascii_lowercase();
     } else {
         // The conversion grows with the text; no name is longer.
         if raw.len() > 1024 {
@@ -134,20 +136,24 @@ fn is_valid(name: &str) -> bool {
     if name.is_empty() || name.len() > 253 {
         return false;
     }
-    let mut last = "";
-    for label in name.split('.') {
-        let bytes = label.as_bytes();
-        let fits = matches!(bytes.len(), 1..=63)
-            && bytes[0] != b'-'
-            && bytes[bytes.len() - 1] != b'-'
-            && bytes.iter().all(|&byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
-        if !fits {
-            return false;
+    // Of the label at hand: where it starts, and what it holds.
+    let (mut start, mut letter, mut underscore) = (0, false, false);
+    let mut previous = b'.';
+    for (at, &byte) in name.as_bytes().iter().enumerate() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' => letter = true,
+            b'0'..=b'9' => {}
+            b'_' => underscore = true,
+            b'-' if previous != b'.' => {}
+            b'.' if !matches!(previous, b'.' | b'-') && at - start <= 63 => {
+                (start, letter, underscore) = (at + 1, false, false);
+            }
+            _ => return false,
         }
-        last = label;
+        previous = byte;
     }
     // A last label of digits is an address of some kind.
-    !last.contains('_') && last.bytes().any(|byte| byte.is_ascii_alphabetic())
+    !matches!(previous, b'.' | b'-') && name.len() - start <= 63 && letter && !underscore
 }
 
 #[cfg(test)]

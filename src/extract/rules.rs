@@ -147,12 +147,7 @@ struct Table {
     slots: Vec<u16>,
     /// Rules sorted by last segment, then by length of the path, longest first.
     rules: Vec<(&'static str, &'static str, bool, Field)>,
-    /// A bit for the hash of every last segment of fields that name hosts.
-    hosts: [u64; HOST_BITS / 64],
 }
-
-/// Far more than such fields, so that hardly any other segment falls on one of theirs.
-const HOST_BITS: usize = 4096;
 
 impl Table {
     fn new() -> Self {
@@ -177,37 +172,39 @@ impl Table {
             }
             slots[slot] = u16::try_from(index + 1).unwrap_or(0);
         }
-        let mut hosts = [0; HOST_BITS / 64];
-        for (last, ..) in rules.iter().filter(|rule| rule.3.class == Class::Host) {
-            let hash = hash(last.as_bytes());
-            hosts[hash >> 6 & (HOST_BITS / 64 - 1)] |= 1 << (hash & 63);
-        }
-        Self { slots, rules, hosts }
+        Self { slots, rules }
     }
 }
 
-/// Whether a field with the last segment of `key` may hold a name of one label.
-pub(super) fn may_name_host(key: &str) -> bool {
-    let last = memchr::memrchr(b'.', key.as_bytes()).map_or(key, |dot| &key[dot + 1..]);
+/// The classes of all rules for a last segment, whatever stands before it, and whether one of them fits every path.
+pub(super) fn classes(last: &str) -> impl Iterator<Item = (Class, bool)> {
     let table = &*TABLE;
-    table.hosts[hash(last.as_bytes()) >> 6 & (HOST_BITS / 64 - 1)] >> (hash(last.as_bytes()) & 63) & 1 == 1
+    let rules = first(last).and_then(|first| table.rules.get(first..)).unwrap_or_default();
+    let segment = rules.first().map_or("", |rule| rule.0);
+    let same = rules.iter().take_while(move |rule| rule.0 == segment);
+    same.map(|&(last, path, whole, field)| (field.class, !whole && path.len() == last.len()))
 }
 
-/// The rule for `path`, whose last segment is `last`; case counts for nothing.
-pub(super) fn find(path: &str, last: &str) -> Option<Field> {
+/// The first rule with this last segment.
+fn first(last: &str) -> Option<usize> {
     let table = &*TABLE;
     let mask = table.slots.len() - 1;
     let mut slot = hash(last.as_bytes()) & mask;
     loop {
         let first = usize::from(table.slots[slot]).checked_sub(1)?;
-        let segment = table.rules.get(first)?.0;
-        if segment.eq_ignore_ascii_case(last) {
-            let same =
-                table.rules[first..].iter().take_while(|rule| rule.0.len() == segment.len() && rule.0 == segment);
-            return same.into_iter().find(|rule| fits(path, rule.1, rule.2)).map(|rule| rule.3);
+        if table.rules.get(first)?.0.eq_ignore_ascii_case(last) {
+            return Some(first);
         }
         slot = (slot + 1) & mask;
     }
+}
+
+/// The rule for `path`, whose last segment is `last`; case counts for nothing.
+pub(super) fn find(path: &str, last: &str) -> Option<Field> {
+    let rules = TABLE.rules.get(first(last)?..)?;
+    let segment = rules.first()?.0;
+    let mut same = rules.iter().take_while(|rule| rule.0 == segment);
+    same.find(|rule| fits(path, rule.1, rule.2)).map(|rule| rule.3)
 }
 
 fn fits(path: &str, rule: &str, whole: bool) -> bool {
@@ -218,7 +215,7 @@ fn fits(path: &str, rule: &str, whole: bool) -> bool {
 
 /// Letters of either case hash alike; long segments by their ends.
 #[inline]
-fn hash(segment: &[u8]) -> usize {
+pub(super) fn hash(segment: &[u8]) -> usize {
     // Two reads that overlap cover up to sixteen bytes.
     let (head, tail) = if let (Some(head), Some(tail)) = (segment.first_chunk::<8>(), segment.last_chunk::<8>()) {
         (u64::from_le_bytes(*head), u64::from_le_bytes(*tail))
@@ -231,6 +228,12 @@ fn hash(segment: &[u8]) -> usize {
     const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
     let hash = ((head | CASE) ^ segment.len() as u64).wrapping_mul(ODD).rotate_left(29) ^ (tail | CASE);
     (hash.wrapping_mul(ODD) >> 32) as usize
+}
+
+/// The paths of all rules.
+#[cfg(test)]
+pub(super) fn paths() -> impl Iterator<Item = &'static str> {
+    RULES.iter().map(|rule| rule.0.trim_start_matches('^'))
 }
 
 #[cfg(test)]

@@ -5,9 +5,9 @@ use crate::{
     extract::{
         Defang, Extraction, Extractor, Keywords,
         anchor::Anchors,
-        field::{Class, Field},
+        field::{Class, Field, Fields},
         name::Suffixes,
-        noted, rules,
+        noted,
         scan::{SHORTEST, Sink, Value},
     },
     model::{NotedKind, Role},
@@ -24,6 +24,7 @@ pub(super) struct Scratch {
     pub(super) link: String,
     pub(super) refanged: Layer,
     suffixes: Suffixes,
+    fields: Fields,
     /// Memory for events inside values, one for each depth.
     inner: [event::Scratch; DEPTH],
 }
@@ -136,30 +137,43 @@ struct Look {
 
 /// Whether a value of a field with this last segment is worth being looked at, whatever else the path says.
 #[inline]
-fn wants(collector: &Collector<'_>, key: &str, raw: &str, bits: Bits) -> bool {
-    wants_indicators(collector.extractor, key, raw.len(), bits)
-        || (collector.extractor.noted && raw.len() >= noted::SHORTEST)
+fn wants(collector: &mut Collector<'_>, key: &str, raw: &str, bits: Bits) -> bool {
+    (collector.extractor.noted && raw.len() >= noted::SHORTEST)
+        || wants_indicators(collector, key, raw, bits)
         || collector.keywords.is_some_and(|keywords| keywords.are_in(raw, bits.any(Bits::BACKSLASH)))
 }
 
-fn wants_indicators(extractor: &Extractor, key: &str, length: usize, bits: Bits) -> bool {
-    length >= 2
-        && (bits.any(Bits::SIGN | Bits::BACKSLASH)
-            || length >= SHORTEST
-            || key.is_empty()
-            || extractor.defang == Defang::Aggressive
-            || rules::may_name_host(key))
+/// Most values are told to hold nothing here, before their paths are written and their fields looked up.
+fn wants_indicators(collector: &mut Collector<'_>, key: &str, raw: &str, bits: Bits) -> bool {
+    if raw.len() < 2 {
+        return false;
+    }
+    if key.is_empty() || collector.extractor.defang == Defang::Aggressive {
+        return true;
+    }
+    let hint = collector.scratch.fields.hint(key);
+    if hint.single || !hint.any {
+        return hint.any;
+    }
+    if !bits.any(Bits::SIGN | Bits::BACKSLASH) && raw.len() < SHORTEST {
+        return false;
+    }
+    let escaped = bits.any(Bits::BACKSLASH);
+    raw.starts_with('\\')
+        || may_hold_event(raw)
+        || Anchors::are_in(raw.as_bytes(), escaped, hint, &mut collector.scratch.suffixes)
 }
 
 impl Visitor for Collector<'_> {
     #[inline]
-    fn wants(&self, key: &str, raw: &str, bits: Bits) -> bool {
+    fn wants(&mut self, key: &str, raw: &str, bits: Bits) -> bool {
         wants(self, key, raw, bits)
     }
 
     #[inline]
     fn value(&mut self, path: &str, value: Written<'_>, bits: Bits) {
-        self.take(path, Field::of(path), value, bits);
+        let field = self.scratch.fields.of(path);
+        self.take(path, field, value, bits);
     }
 
     fn labelled(&mut self, path: &str, label: &str, value: Written<'_>, bits: Bits) {
@@ -215,12 +229,12 @@ impl Inner<'_, '_> {
 }
 
 impl Visitor for Inner<'_, '_> {
-    fn wants(&self, key: &str, raw: &str, bits: Bits) -> bool {
+    fn wants(&mut self, key: &str, raw: &str, bits: Bits) -> bool {
         wants(self.collector, key, raw, bits)
     }
 
     fn value(&mut self, path: &str, value: Written<'_>, bits: Bits) {
-        let inner = Field::of(path);
+        let inner = self.collector.scratch.fields.of(path);
         let Some(look) = self.collector.look(&value, bits, inner.class) else { return };
         value.read(|source| {
             if may_hold_event(source.text()) {

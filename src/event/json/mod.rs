@@ -15,7 +15,7 @@ use token::Stop;
 pub(super) trait Strings {
     /// Whether a string of which this is the inside as written, of these classes, is to be handed on. `key` is the innermost key as
     /// written; empty where there is none, or where it has escapes.
-    fn wants(&self, key: &str, raw: &str, bits: Bits) -> bool;
+    fn wants(&mut self, key: &str, raw: &str, bits: Bits) -> bool;
 
     /// One string value: its path, its inside as written, where that starts in the document, and what bytes it holds.
     fn string(&mut self, path: &str, raw: &str, start: usize, bits: Bits);
@@ -111,7 +111,7 @@ enum Step {
     After(Slot),
 }
 
-impl<S: Strings> Walk<'_, S> {
+impl<'a, S: Strings> Walk<'a, S> {
     fn document(&mut self) -> Option<Top> {
         if self.bytes.starts_with(b"\xef\xbb\xbf") {
             self.pos = 3;
@@ -160,7 +160,8 @@ impl<S: Strings> Walk<'_, S> {
                 let Stop { end, bits } = token::string(self.bytes, start + 1)?;
                 self.pos = end + 1;
                 let raw = &self.text[start + 1..end];
-                if self.muted == 0 && self.strings.wants(self.plain_key(), raw, bits) {
+                let key = self.plain_key();
+                if self.muted == 0 && self.strings.wants(key, raw, bits) {
                     self.write_path();
                     self.strings.string(&self.memory.path, raw, start + 1, bits);
                 }
@@ -225,7 +226,7 @@ impl<S: Strings> Walk<'_, S> {
     }
 
     /// The innermost key, where it is written as it reads.
-    fn plain_key(&self) -> &str {
+    fn plain_key(&self) -> &'a str {
         let key = match self.key.range {
             Some(_) => self.key,
             None => self.memory.frames.last().map_or_else(Key::default, |frame| frame.around),

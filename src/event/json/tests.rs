@@ -9,7 +9,7 @@ use crate::event::Threat;
 struct Seen(Vec<(String, String)>);
 
 impl Strings for Seen {
-    fn wants(&self, _key: &str, _raw: &str, _bits: Bits) -> bool {
+    fn wants(&mut self, _key: &str, _raw: &str, _bits: Bits) -> bool {
         true
     }
 
