@@ -3,10 +3,15 @@
 use std::{
     cmp::Ordering,
     convert::Infallible,
+    marker::PhantomData,
     ops::{ControlFlow, Range},
 };
 
-use super::{Entry, Keywords, table::Key, words};
+use super::{
+    Entry, Keywords,
+    table::Key,
+    words::{self, Words},
+};
 use crate::event::Written;
 
 impl Keywords {
@@ -47,51 +52,26 @@ impl Keywords {
         text: &str,
         mut found: impl FnMut(&'a str, Range<usize>) -> ControlFlow<B>,
     ) -> ControlFlow<B> {
-        words::each(text, self.may(), |word| {
-            for run in self.table.entries(self.key(text.as_bytes(), word.clone())) {
-                self.each_of(run, text, word.start, &mut found)?;
-            }
-            ControlFlow::Continue(())
-        })
+        words::each(
+            text.as_bytes(),
+            &self.table,
+            &mut Finding { keywords: self, text, found: &mut found, broken: PhantomData },
+        )
     }
 
-    /// Whether a keyword may hang on a word.
-    #[inline(always)]
-    fn may(&self) -> impl Fn(u64, usize) -> bool {
-        |head, length| self.table.may_hold(Key::of(head, length))
-    }
-
-    fn key(&self, bytes: &[u8], word: Range<usize>) -> Key {
-        let word = bytes.get(word).unwrap_or_default();
-        Key::of(words::head(word), word.len())
+    /// Whether a keyword hangs on a word.
+    fn may_hang(&self, word: &[u8]) -> bool {
+        self.table.entries(Key::of(word)).next().is_some()
     }
 
     /// Whether text in which anything may be escaped may hold a word that a keyword hangs on. What stands behind a backslash is taken for a letter of the
     /// word and for one of the escape; numbers of characters may be any.
     pub(in crate::extract) fn may_hide_in(&self, bytes: &[u8]) -> bool {
-        let Ok(raw) = std::str::from_utf8(bytes) else { return false };
-        let may_hang = |range: Range<usize>| self.table.entries(self.key(bytes, range)).next().is_some();
-        // Words that begin with an escape are looked at one by one; they are those behind a backslash or a `#`.
-        let escapes = memchr::memchr2_iter(b'\\', b'#', bytes);
-        for start in escapes.map(|sign| sign + 1) {
-            let rest = bytes.get(start..).unwrap_or_default();
-            let hidden = match rest.first() {
-                Some(b'b' | b'f' | b'n' | b'r' | b't') => {
-                    let length = words::length(raw, start + 1);
-                    length > 0 && may_hang(start + 1..start + 1 + length)
-                }
-                Some(b'u') => rest.get(1..5).is_some_and(is_hex),
-                Some(b'0'..=b'9' | b'x') => bytes[..start].ends_with(b"&#"),
-                Some(_) | None => false,
-            };
-            if hidden {
-                return true;
-            }
-        }
-        let hit = words::each(raw, self.may(), |word| {
-            if may_hang(word) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        let numbered = memchr::memchr_iter(b'#', bytes).any(|sign| {
+            let number = bytes.get(sign + 1).is_some_and(|next| next.is_ascii_digit() || *next == b'x');
+            number && bytes[..sign].ends_with(b"&")
         });
-        hit.is_break()
+        numbered || words::each(bytes, &self.table, &mut Hiding { keywords: self, bytes }).is_break()
     }
 
     /// Those of a sorted run that stand in the text with their anchors at `at`, the longest first. Whatever the rest of the text begins with is the
@@ -160,6 +140,53 @@ fn common(left: &[u8], right: &[u8]) -> usize {
     left.iter().zip(right).take_while(|(left, right)| left.eq_ignore_ascii_case(right)).count()
 }
 
-fn is_hex(bytes: &[u8]) -> bool {
-    bytes.iter().all(u8::is_ascii_hexdigit)
+/// Finds the keywords in a text.
+struct Finding<'a, 't, B, F: FnMut(&'a str, Range<usize>) -> ControlFlow<B>> {
+    keywords: &'a Keywords,
+    text: &'t str,
+    found: F,
+    broken: PhantomData<B>,
+}
+
+impl<'a, B, F: FnMut(&'a str, Range<usize>) -> ControlFlow<B>> Words<B> for Finding<'a, '_, B, F> {
+    const ESCAPED: bool = false;
+
+    fn word(&mut self, range: Range<usize>) -> ControlFlow<B> {
+        let word = self.text.as_bytes().get(range.clone()).unwrap_or_default();
+        for run in self.keywords.table.entries(Key::of(word)) {
+            self.keywords.each_of(run, self.text, range.start, &mut self.found)?;
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn behind(&mut self, _range: Range<usize>) -> ControlFlow<B> {
+        ControlFlow::Continue(())
+    }
+}
+
+/// Breaks at the first word of escaped text on which a keyword may hang.
+struct Hiding<'a> {
+    keywords: &'a Keywords,
+    bytes: &'a [u8],
+}
+
+impl Words<()> for Hiding<'_> {
+    const ESCAPED: bool = true;
+
+    fn word(&mut self, range: Range<usize>) -> ControlFlow<()> {
+        let word = self.bytes.get(range).unwrap_or_default();
+        if self.keywords.may_hang(word) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+
+    fn behind(&mut self, range: Range<usize>) -> ControlFlow<()> {
+        let hidden = match self.bytes.get(range.clone()) {
+            Some([b'b' | b'f' | b'n' | b'r' | b't', rest @ ..]) => {
+                let word = rest.get(..words::length(rest)).unwrap_or_default();
+                self.keywords.may_hang(word)
+            }
+            Some([b'u', rest @ ..]) => rest.get(..4).is_some_and(|code| code.iter().all(u8::is_ascii_hexdigit)),
+            Some(_) | None => false,
+        };
+        if hidden { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
 }

@@ -82,6 +82,27 @@ fn words_are_found_across_blocks_of_bytes() {
 }
 
 #[test]
+fn no_escape_hides_a_word_wherever_it_stands() {
+    let list = compiled(&["needle", "ab1"]);
+    let short = compiled(&["needle"]);
+    for filling in ["-", "x", "é", "\\t", "\\\\x "] {
+        for before in 0..140 {
+            let head = filling.repeat(before);
+            for escape in [" ", "\\n", "\\\\", "\\\\n", "\\/"] {
+                for (word, held) in [("needle", true), ("needles", false), ("ab1", true), ("ab12", false)] {
+                    let raw = format!("{head}{escape}{word}");
+                    assert_eq!(list.may_hide_in(raw.as_bytes()), held, "{raw}");
+                    assert_eq!(short.may_hide_in(raw.as_bytes()), held && word == "needle", "{raw}");
+                }
+            }
+            for escape in ["\\u006eeedle", "need\\u006ce", "needl\\u0065", "&#110;eedle", "&#x6e;eedle"] {
+                assert!(short.may_hide_in(format!("{head}{escape}").as_bytes()), "{head}{escape}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_list_is_checked_line_by_line() {
     let mut reader = Reader::default();
     let long = "x".repeat(257);
