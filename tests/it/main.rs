@@ -14,6 +14,7 @@ mod e2e_fleet;
 mod e2e_gate;
 mod e2e_groups;
 mod e2e_keys;
+mod e2e_keywords;
 mod e2e_late;
 mod e2e_local;
 mod e2e_outage;
