@@ -88,6 +88,52 @@ impl Provider {
     }
 }
 
+/// A set of items, which are numbers below [`ITEMS`]. Sets are compared at every step: as bits that costs next to nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Items([u64; ITEMS / 64]);
+
+/// Items of a world, at most.
+pub(super) const ITEMS: usize = 512;
+
+impl Items {
+    fn insert(&mut self, item: u32) {
+        self.0[item as usize / 64] |= 1 << (item % 64);
+    }
+
+    fn remove(&mut self, item: u32) {
+        self.0[item as usize / 64] &= !(1 << (item % 64));
+    }
+
+    fn contains(&self, item: u32) -> bool {
+        self.0[item as usize / 64] & 1 << (item % 64) != 0
+    }
+
+    fn remove_all(&mut self, others: &Self) {
+        for (own, others) in self.0.iter_mut().zip(others.0) {
+            *own &= !others;
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.iter().all(|bits| *bits == 0)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.iter().map(|bits| bits.count_ones() as usize).sum()
+    }
+
+    /// In rising order.
+    fn iter(self) -> impl Iterator<Item = u32> {
+        (0..ITEMS as u32).filter(move |item| self.contains(*item))
+    }
+}
+
+impl Extend<u32> for Items {
+    fn extend<I: IntoIterator<Item = u32>>(&mut self, items: I) {
+        items.into_iter().for_each(|item| self.insert(item));
+    }
+}
+
 /// A call on its way.
 #[derive(Clone, Debug)]
 struct Call {
@@ -101,7 +147,7 @@ pub(super) struct Replica {
     seq: u64,
     pub(super) follower: Follower,
     pub(super) purse: Purse<u32>,
-    waiting: BTreeSet<u32>,
+    waiting: Items,
     /// Not to be asked for before, true time.
     later: BTreeMap<u32, i64>,
     calls: Vec<Call>,
@@ -141,9 +187,10 @@ pub(super) struct World {
     snapshots: Vec<usize>,
     broker_skew: i64,
     pub(super) replicas: Vec<Replica>,
-    /// Items that every replica has the assessment of.
-    known: BTreeMap<u32, i64>,
-    pub(super) answered: BTreeSet<u32>,
+    /// Items that every replica has the assessment of, and those that it will have, with the time.
+    known: Items,
+    to_be_known: Vec<(i64, u32)>,
+    pub(super) answered: Items,
     pub(super) calls: u64,
     pub(super) repeated: u64,
     count: u64,
@@ -189,8 +236,9 @@ impl World {
             snapshots: Vec::new(),
             broker_skew,
             replicas: Vec::new(),
-            known: BTreeMap::new(),
-            answered: BTreeSet::new(),
+            known: Items::default(),
+            to_be_known: Vec::new(),
+            answered: Items::default(),
             calls: 0,
             repeated: 0,
             count: 0,
@@ -215,7 +263,7 @@ impl World {
             seq: 0,
             follower: Follower::new(),
             purse: Purse::new(PROVIDER, 1, Duration::from_secs(5)),
-            waiting: BTreeSet::new(),
+            waiting: Items::default(),
             later: BTreeMap::new(),
             calls: Vec::new(),
             asleep_until: 0,
@@ -329,15 +377,18 @@ impl World {
         for call in ended {
             let end = if call.answered { CallEnd::Answered } else { CallEnd::Spent };
             if call.answered {
-                self.answered.insert(call.ticket.item);
                 let spread = now + i64::try_from(self.rng.below(2_000)).unwrap();
-                self.known.entry(call.ticket.item).or_insert(spread);
+                if !self.answered.contains(call.ticket.item) {
+                    self.answered.insert(call.ticket.item);
+                    self.to_be_known.push((spread, call.ticket.item));
+                }
             } else {
                 self.replicas[replica].waiting.insert(call.ticket.item);
             }
             self.replicas[replica].purse.over(call.ticket.lease(), end, reading);
         }
-        let known = &self.known;
+        let known = &mut self.known;
+        known.extend(self.to_be_known.extract_if(.., |(at, _)| *at <= now).map(|(_, item)| item));
         let actor = &mut self.replicas[replica];
         let ripe: Vec<u32> = actor.later.iter().filter(|(_, at)| **at <= now).map(|(item, _)| *item).collect();
         for item in ripe {
@@ -346,8 +397,7 @@ impl World {
         }
         let given_up = actor.purse.given_up(reading);
         actor.waiting.extend(given_up);
-        let is_known = |item: &u32| known.get(item).is_some_and(|at| *at <= now);
-        actor.waiting.retain(|item| !is_known(item));
+        actor.waiting.remove_all(known);
         self.start(replica, reading);
         while let Some(record) = self.replicas[replica].purse.next_return(reading, false) {
             self.send(replica, &record);
@@ -368,7 +418,7 @@ impl World {
             let ends = arrives + 1 + i64::try_from(self.rng.below(400)).unwrap();
             self.count += 1;
             self.calls += 1;
-            self.repeated += u64::from(self.answered.contains(&ticket.item));
+            self.repeated += u64::from(self.answered.contains(ticket.item));
             self.flying.insert((arrives, self.count));
             let answered = !(self.faults && self.rng.one_in(15));
             self.replicas[replica].calls.push(Call { ticket, ends, answered });
@@ -384,9 +434,9 @@ impl World {
         if wants == 0 {
             return;
         }
-        let items: Vec<u32> = actor.waiting.iter().copied().take(wants).collect();
+        let items: Vec<u32> = actor.waiting.iter().take(wants).collect();
         for item in &items {
-            actor.waiting.remove(item);
+            actor.waiting.remove(*item);
         }
         let seq = actor.seq + 1;
         let urgency = if self.rng.one_in(4) { Urgency::Urgent } else { Urgency::Ordinary };
@@ -410,8 +460,8 @@ impl World {
     pub(super) fn crash(&mut self, replica: usize) {
         let mut fresh = self.replica();
         let old = &self.replicas[replica];
-        fresh.waiting.clone_from(&old.waiting);
-        fresh.waiting.extend(old.later.keys());
+        fresh.waiting = old.waiting;
+        fresh.waiting.extend(old.later.keys().copied());
         fresh.waiting.extend(old.calls.iter().map(|call| call.ticket.item));
         fresh.waiting.extend(old.purse.items());
         // It need not read from the beginning.
