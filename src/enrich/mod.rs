@@ -325,6 +325,13 @@ impl Enricher {
 /// By hand what the dispatchers do, for tests without a runtime.
 #[cfg(test)]
 impl Enricher {
+    /// A provider's account is another one from now on, as after a new contract.
+    pub(crate) fn set_budget(&self, provider: usize, budget: crate::budget::Budget) {
+        if let Some(desk) = self.shared.board.lock().desks.get_mut(provider) {
+            desk.key.budget = budget;
+        }
+    }
+
     pub(crate) fn answer_next(
         &self,
         provider: usize,

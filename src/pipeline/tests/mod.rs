@@ -2,6 +2,7 @@
 
 mod exactly_once;
 mod obligations;
+mod shortage;
 
 use std::{
     sync::{Arc, mpsc},
@@ -109,6 +110,7 @@ struct Plan {
     park_bytes: usize,
     owed_bytes: usize,
     quota: &'static str,
+    late_for: Duration,
     largest: [usize; 2],
 }
 
@@ -120,6 +122,7 @@ impl Default for Plan {
             park_bytes: 1 << 20,
             owed_bytes: 1 << 20,
             quota: "1000/min",
+            late_for: 3_600 * SECOND,
             largest: [usize::MAX, usize::MAX],
         }
     }
@@ -138,7 +141,7 @@ impl Rig {
             max_in_flight: 1_000,
             max_tlp: crate::model::Tlp::Green,
         };
-        let late_for = 3_600 * SECOND;
+        let late_for = plan.late_for;
         let parts = Parts {
             providers: vec![setup],
             deadline: plan.deadline,
