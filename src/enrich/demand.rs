@@ -6,76 +6,118 @@ use std::time::Duration;
 const STEP: i32 = 8;
 /// Steps; what is worth less than nothing is on the first, what is worth more than all of them on the last.
 const STEPS: usize = 192;
-/// Hours that are remembered: a day has its hours.
-const HOURS: u64 = 24;
 const HOUR: f64 = 3_600.0;
-/// Shortest time that something is concluded from, hours.
-const SHORTEST: f64 = 0.5;
+/// Number and length of the slots that are remembered: a day has its hours.
+const SLOW: (u64, f64) = (24, HOUR);
+/// In the beginning hours say little: of the first six of them it is five minutes.
+const FAST: (u64, f64) = (72, HOUR / 12.0);
 
-/// How many came to each step or passed it within one hour.
+/// How many came to each step or passed it within one slot.
 #[derive(Clone, Debug)]
-struct Hour {
+struct Slot {
     /// Which, counted from the beginning.
     number: u64,
     reached: [u32; STEPS],
 }
 
+/// The last slots of one length.
+#[derive(Clone, Debug)]
+struct Slots {
+    slots: Vec<Slot>,
+    most: u64,
+    /// Seconds.
+    length: f64,
+}
+
+impl Slots {
+    const fn new((most, length): (u64, f64)) -> Self {
+        Self { slots: Vec::new(), most, length }
+    }
+
+    fn number(&self, passed: f64) -> u64 {
+        (passed / self.length) as u64
+    }
+
+    /// How long a span these slots can hold, seconds.
+    fn reach(&self) -> f64 {
+        self.most as f64 * self.length
+    }
+
+    /// The counts of the present slot.
+    fn present(&mut self, passed: f64) -> &mut Slot {
+        let number = self.number(passed);
+        let fresh = Slot { number, reached: [0; STEPS] };
+        let place = usize::try_from(number % self.most).unwrap_or(0);
+        while self.slots.len() <= place {
+            // Of no slot that counts yet.
+            self.slots.push(fresh.clone());
+        }
+        let slot = &mut self.slots[place];
+        if slot.number != number {
+            *slot = fresh;
+        }
+        slot
+    }
+
+    /// How many came to this step in a second, without the busiest slot.
+    fn rate(&self, step: usize, passed: f64) -> f64 {
+        let number = self.number(passed);
+        let (mut sum, mut most) = (0.0, 0.0);
+        for slot in self.slots.iter().filter(|slot| slot.number + self.most > number) {
+            let count = slot.reached.get(step).copied().map_or(0.0, f64::from);
+            sum += count;
+            most = f64::max(most, count);
+        }
+        // Whole slots, and the part of the present one.
+        let watched = passed.min(self.reach() - self.length + passed % self.length) - self.length;
+        (sum - most) / watched.max(self.length / 2.0)
+    }
+}
+
 /// Counts of indicators by the worth that they reached, of the last day.
 #[derive(Clone, Debug)]
 pub(super) struct Demand {
-    hours: Vec<Hour>,
+    slow: Slots,
+    fast: Slots,
     began: Duration,
 }
 
 impl Demand {
     pub(super) fn new(now: Duration) -> Self {
-        Self { hours: Vec::new(), began: now }
+        Self { slow: Slots::new(SLOW), fast: Slots::new(FAST), began: now }
     }
 
     /// An indicator came to be worth `to` points; `from` is what it was worth before, if it was there.
     pub(super) fn reached(&mut self, from: Option<i32>, to: i32, now: Duration) {
         let first = from.map_or(0, |from| step(from) + 1);
-        let hour = self.hour(now);
-        for count in hour.reached.iter_mut().take(step(to) + 1).skip(first) {
-            *count = count.saturating_add(1);
+        let passed = self.passed(now);
+        let count = |slots: &mut Slots| {
+            for count in slots.present(passed).reached.iter_mut().take(step(to) + 1).skip(first) {
+                *count = count.saturating_add(1);
+            }
+        };
+        count(&mut self.slow);
+        if passed < self.fast.reach() {
+            count(&mut self.fast);
+        } else {
+            self.fast.slots = Vec::new();
         }
     }
 
-    /// How many will be worth more than this within that time, if it goes on as in the last day; and as many again as chance may easily bring. The busiest hour does not
+    /// How many will be worth more than this within that time, if it goes on as in the last day; and as many again as chance may easily bring. The busiest slot does not
     /// count: a start with a full topic, or one host that goes wild, says little of the rest of the day.
     pub(super) fn expected(&self, points: i32, within: Duration, now: Duration) -> f64 {
-        let number = self.number(now);
-        let (mut sum, mut most) = (0.0, 0.0);
-        for hour in self.hours.iter().filter(|hour| hour.number + HOURS > number) {
-            let count = hour.reached.get(step(points) + 1).copied().map_or(0.0, f64::from);
-            sum += count;
-            most = f64::max(most, count);
-        }
-        let passed = now.saturating_sub(self.began).as_secs_f64() / HOUR;
-        // Whole hours, and the part of the present one.
-        let watched = passed.min((HOURS - 1) as f64 + passed.fract()) - 1.0;
-        let expected = (sum - most) / watched.max(SHORTEST) * within.as_secs_f64() / HOUR;
+        let passed = self.passed(now);
+        // What came just now has had no time to be seen again: in the beginning what is worth as much counts as well.
+        let (step, is_early) = (step(points), passed < self.fast.reach());
+        let (slots, from) = if is_early && step + 1 < STEPS { (&self.fast, step) } else { (&self.slow, step + 1) };
+        let expected = slots.rate(from, passed) * within.as_secs_f64();
         expected + expected.sqrt()
     }
 
-    fn number(&self, now: Duration) -> u64 {
-        (now.saturating_sub(self.began).as_secs_f64() / HOUR) as u64
-    }
-
-    /// The counts of the present hour.
-    fn hour(&mut self, now: Duration) -> &mut Hour {
-        let number = self.number(now);
-        let fresh = Hour { number, reached: [0; STEPS] };
-        let place = usize::try_from(number % HOURS).unwrap_or(0);
-        while self.hours.len() <= place {
-            // Of no hour that counts yet.
-            self.hours.push(fresh.clone());
-        }
-        let hour = &mut self.hours[place];
-        if hour.number != number {
-            *hour = fresh;
-        }
-        hour
+    /// Seconds since the beginning.
+    fn passed(&self, now: Duration) -> f64 {
+        now.saturating_sub(self.began).as_secs_f64()
     }
 }
 
@@ -111,11 +153,22 @@ mod tests {
                 let wanted = expected + expected.sqrt();
                 assert!((got - wanted).abs() <= wanted * 0.05, "{points} after {minutes} min: {got} for {wanted}");
             };
+            let is_early = minutes < 360;
             near(50, 600.0);
-            near(100, 60.0);
+            near(100, if is_early { 600.0 } else { 60.0 });
             near(250, 60.0);
-            near(300, 0.0);
+            near(300, if is_early { 60.0 } else { 0.0 });
         }
+    }
+
+    #[test]
+    fn the_first_minutes_are_enough_to_see_that_there_is_not_enough() {
+        let mut demand = Demand::new(AN_HOUR);
+        for second in 0..1_200 {
+            demand.reached(None, 100, AN_HOUR + Duration::from_secs(second));
+        }
+        assert!(demand.expected(100, 24 * AN_HOUR, AN_HOUR + Duration::from_secs(1_200)) > 80_000.0);
+        assert_eq!(demand.expected(108, 24 * AN_HOUR, AN_HOUR + Duration::from_secs(1_200)), 0.0);
     }
 
     #[test]

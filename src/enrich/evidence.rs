@@ -85,8 +85,9 @@ impl Traces {
 }
 
 /// Whoever stands lowest gives way: the forgotten, then those seen least, then the oldest.
-fn standing(trace: &Trace, now: u32) -> (bool, u32, u32) {
-    (trace.seen != 0 && now.saturating_sub(trace.seen) < FORGOTTEN, trace.sightings, trace.seen)
+fn standing(trace: &Trace, now: u32) -> (bool, bool, u32, u32) {
+    let is_kept = trace.seen != 0 && now.saturating_sub(trace.seen) < FORGOTTEN;
+    (is_kept, trace.over == 0, trace.sightings, trace.seen)
 }
 
 /// How many have set these bits, by linear counting.

@@ -1,7 +1,8 @@
 //! What an indicator is worth asking about, when more wait than the budget allows. The highest worth is asked first, equal worth in order of arrival.
 //!
 //! ```text
-//! worth = role + kind + SEVERITY + SEVERE * log2(severe sightings) + SIGHTING * log2(sightings) + SPREAD * log2(sources)
+//! worth = role + kind + SEVERITY + SEVERE * log2(severe sightings) + AGAIN * log2(sightings) + SPREAD * log2(sources)
+//!         + (ESTABLISHED + SIGHTING * log2(sightings / OFTEN) from OFTEN sightings or WIDELY sources on, where no source floods)
 //!         - FLOOD * over + AGE * hours waited
 //!         (+ ANALYST where a person waits for it)
 //! asked while expected(more worth, until the window of the quota ends) <= units left for it: what is worth less goes on waiting (`thrift.rs`)
@@ -13,16 +14,19 @@
 //! | [`ANALYST`] | 100,000 | a person waits for it: before everything else |
 //! | role | 0–60 | what a host reaches for says more than what merely appears in a text |
 //! | kind | 0–20 | hashes and URLs are specific, addresses are shared |
-//! | [`SEVERITY`] | 0, 20, 60, 80 | low, medium or matched by a rule, high, critical: of the best sighting, and not of a source that floods |
+//! | [`SEVERITY`] | 0, 30, 200, 240 | low, medium or matched by a rule, high, critical: of the best sighting, and not of a source that floods. Somebody has judged that event already |
 //! | [`SEVERE`] | 60 a doubling, at most 120 | severe events again and again |
-//! | [`SIGHTING`] | 80 a doubling, at most 640 | one answer serves many events; what is seen once is most often never seen again |
-//! | [`SPREAD`] | 90 a doubling, at most 540 | what several hosts meet is an event of the organisation; sources that flood do not count |
+//! | [`AGAIN`] | 5 a doubling, at most 40 | the same host that shows it twice or three times has told little new |
+//! | [`SPREAD`] | 120 a doubling, at most 720 | what several hosts meet is an event of the organisation; sources that flood do not count |
+//! | [`ESTABLISHED`] | 350 once | chance shows an indicator a few times, at a host or two: beyond that it goes around |
+//! | [`OFTEN`], [`WIDELY`] | 4 sightings, 3 sources | where chance ends |
+//! | [`SIGHTING`] | 80 a doubling beyond `OFTEN`, at most 640 | one answer serves many events |
 //! | [`FLOOD`] | -100 a doubling over the share, at most -800 | made-up names must not spend the budget |
 //! | [`SOURCE_SHARE`] | 30 in an hour and fading | new indicators that a host may bring before it counts as flooding |
 //! | [`GROUP_SHARE`] | 20 in an hour and fading | the same of a registered domain, or of a network of 256 addresses |
 //! | [`URGENT_SHARE`] | 4 in an hour and fading | urgent indicators that a host may bring before the reserve is closed to it |
 //! | [`AGE`] | 1 an hour | nothing waits for ever behind what comes later |
-//! | hours that expectation rests on | 24, less the busiest | long enough to know a day; one burst is no forecast (`demand.rs`) |
+//! | what expectation rests on | 24 hours, less the busiest; of the first six hours slots of five minutes | long enough to know a day; one burst is no forecast (`demand.rs`) |
 
 use crate::{
     budget::Urgency,
@@ -32,16 +36,25 @@ use crate::{
 /// A person waits for it.
 pub(super) const ANALYST: i32 = 100_000;
 /// Of low, medium, high and critical events.
-const SEVERITY: [i32; 4] = [0, 20, 60, 80];
+const SEVERITY: [i32; 4] = [0, 30, 200, 240];
 /// For each doubling of the sightings in events of high severity.
 const SEVERE: i32 = 60;
 const MOST_SEVERE: i32 = 120;
 /// For each doubling of the sightings.
+const AGAIN: i32 = 5;
+const MOST_AGAIN: i32 = 40;
+/// For each doubling of the sources.
+const SPREAD: i32 = 120;
+const MOST_SPREAD: i32 = 720;
+/// For what is seen more often, or in more places, than by chance.
+const ESTABLISHED: i32 = 350;
+/// From so many sightings on.
+const OFTEN: u32 = 4;
+/// Or from so many sources on.
+const WIDELY: u32 = 3;
+/// For each doubling of the sightings beyond [`OFTEN`].
 const SIGHTING: i32 = 80;
 const MOST_SIGHTINGS: i32 = 640;
-/// For each doubling of the sources.
-const SPREAD: i32 = 90;
-const MOST_SPREAD: i32 = 540;
 /// For each doubling over the fair share.
 const FLOOD: i32 = 100;
 const MOST_FLOOD: i32 = 800;
@@ -98,9 +111,19 @@ pub(super) fn points(kind: IndicatorKind, role: Role, evidence: Evidence) -> i32
         + of_kind(kind)
         + severity
         + doublings(SEVERE, evidence.severe, MOST_SEVERE)
-        + doublings(SIGHTING, evidence.sightings, MOST_SIGHTINGS)
+        + doublings(AGAIN, evidence.sightings, MOST_AGAIN)
         + doublings(SPREAD, evidence.sources, MOST_SPREAD)
+        + established(evidence)
         - (FLOOD * i32::from(evidence.over)).min(MOST_FLOOD)
+}
+
+fn established(evidence: Evidence) -> i32 {
+    let is_established = evidence.sightings >= OFTEN || evidence.sources >= WIDELY;
+    if is_established && evidence.over == 0 {
+        ESTABLISHED + doublings(SIGHTING, evidence.sightings / OFTEN, MOST_SIGHTINGS)
+    } else {
+        0
+    }
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "a few hundred points")]
@@ -151,6 +174,14 @@ mod tests {
         assert!(points(IndicatorKind::Sha256, Role::Query, PLAIN) > base);
         let severe = |severe| of(Evidence { severity: Severity::High, severe, ..PLAIN });
         assert!(severe(2) > severe(1) && severe(4) == severe(400));
+        let seen = |sightings| of(Evidence { sightings, ..PLAIN });
+        assert!(seen(3) > seen(2) && seen(3) < severe(1), "the same host again says less than a severe event");
+        assert!(seen(OFTEN) - seen(OFTEN - 1) > severe(1), "what goes around says more");
+        assert!(seen(2 * OFTEN) - seen(OFTEN) > seen(2) - base, "and more with every doubling");
+        let met_by = |sources| of(Evidence { sources, ..PLAIN });
+        assert!(met_by(WIDELY) - met_by(WIDELY - 1) > severe(1));
+        let flooded = |sightings| of(Evidence { sightings, over: 1, ..PLAIN });
+        assert_eq!(flooded(OFTEN) - flooded(1), doublings(AGAIN, OFTEN, MOST_AGAIN), "a flood establishes nothing");
         let everything = Evidence {
             sightings: u32::MAX,
             sources: u32::MAX,
@@ -163,8 +194,9 @@ mod tests {
 
     #[test]
     fn counts_are_bounded() {
-        assert_eq!(of(Evidence { sightings: u32::MAX, ..PLAIN }) - of(PLAIN), MOST_SIGHTINGS);
-        assert_eq!(of(Evidence { sources: u32::MAX, ..PLAIN }) - of(PLAIN), MOST_SPREAD);
+        let often = of(Evidence { sightings: u32::MAX, ..PLAIN });
+        assert_eq!(often - of(PLAIN), MOST_AGAIN + ESTABLISHED + MOST_SIGHTINGS);
+        assert_eq!(of(Evidence { sources: u32::MAX, ..PLAIN }) - of(PLAIN), MOST_SPREAD + ESTABLISHED);
         assert_eq!(of(PLAIN) - of(Evidence { over: u8::MAX, ..PLAIN }), MOST_FLOOD);
         assert_eq!(of(Evidence { sightings: 0, sources: 0, ..PLAIN }), of(PLAIN));
     }
