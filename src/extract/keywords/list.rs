@@ -199,13 +199,16 @@ const COMMON: &[&str] = &[
     "with",
 ];
 
-/// Where the word begins that a keyword hangs on: no common or short one if there is another, of these the one that fewest other keywords have, of
-/// these the longest.
+/// Bytes of a long word: where all keywords hang on such, the other words of events are passed over.
+const LONG: usize = 6;
+
+/// Where the word begins that a keyword hangs on: no common or short one if there is another, of these a long one, of these the one that fewest other
+/// keywords have, of these the longest.
 fn anchor(text: &str, counts: &HashMap<String, u32>) -> usize {
     let worth = |word: &Range<usize>| {
         let folded = text[word.clone()].to_ascii_lowercase();
         let common = word.len() < 4 || COMMON.contains(&folded.as_str());
-        (common, counts.get(&folded).copied().unwrap_or(0), std::cmp::Reverse(word.len().min(8)))
+        (common, word.len() < LONG, counts.get(&folded).copied().unwrap_or(0), std::cmp::Reverse(word.len().min(8)))
     };
     words_of(text).min_by_key(worth).map_or(0, |word| word.start)
 }
