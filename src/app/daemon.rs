@@ -48,7 +48,7 @@ pub enum AppError {
     Output(String),
 }
 
-/// How a run ended well.
+/// How a run ended without an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
     /// Everything was written, reported and committed.

@@ -3,7 +3,7 @@
 use tracing::error;
 
 use crate::{
-    app::{App, Reload, Stop},
+    app::{App, Ended, Reload, Stop},
     cli::{ConfigArgs, Failure, Outcome, load_and_log},
     config::{self, ProcessEnvironment},
     model::SystemClock,
@@ -25,8 +25,13 @@ pub(super) fn run(args: &Args) -> Outcome {
     let reload = Reload::on_hangup(signals.handle(), Box::new(move || config::load(&path, &ProcessEnvironment)))?;
     let ended = App::build(config, SystemClock::shared(), stop).and_then(|app| app.reloading(reload).run());
     signals.shutdown_background();
-    ended.map(drop).map_err(|error| {
-        error!(%error, "ended");
-        Failure::Logged
-    })
+    match ended {
+        Ok(Ended::Drained) => Ok(()),
+        // Nothing is lost, but a supervisor must not take it for a drained end. The log has said so.
+        Ok(Ended::TimedOut) => Err(Failure::Logged),
+        Err(error) => {
+            error!(%error, "ended");
+            Err(Failure::Logged)
+        }
+    }
 }

@@ -101,6 +101,10 @@ pub(super) fn stream(context: &mut Context<'_>) -> (kafka::Config, pipeline::Con
     let outputs = [("output.topic", &output), ("output.late_topic", &late), ("output.dlq_topic", &dlq)];
     check_topics(context, &topics, outputs);
     check_distinct(context, outputs);
+    if store.value == Store::Kafka {
+        let names = state::Config { prefix: prefix.value.clone(), ..state::Config::default() }.topics();
+        check_state_topics(context, &names, &topics, outputs);
+    }
     check_deadline(context, &deadline, &late_for);
     check_transactions(context, &guarantee, &transaction_interval, &properties);
 
@@ -181,6 +185,31 @@ fn check_distinct(context: &mut Context<'_>, outputs: [(&str, &Setting<String>);
         let at = if at == At::File { earlier.place().unwrap_or(at) } else { at };
         let message = format!("{} is {other} too: readers could not tell the records apart", quote(&output.value));
         context.error(at, path, message, Some(format!("give {path} a name of its own")));
+    }
+}
+
+/// What the fleet tells itself must not mix with events.
+fn check_state_topics(
+    context: &mut Context<'_>,
+    names: &[String],
+    inputs: &Setting<Vec<String>>,
+    outputs: [(&str, &Setting<String>); 3],
+) {
+    let mut refuse = |at: At, path: &str, name: &str| {
+        let message = format!("{} is a topic of state.prefix: what the fleet tells itself stands there", quote(name));
+        context.error(at, path, message, Some("give it another name, or state.prefix another value".to_owned()));
+    };
+    for name in inputs.value.iter().filter(|name| names.contains(name)) {
+        if let Some(at) = inputs.place() {
+            refuse(at, "input.topics", name);
+        }
+    }
+    for (path, output) in outputs {
+        if let Some(at) = output.place()
+            && names.contains(&output.value)
+        {
+            refuse(at, path, &output.value);
+        }
     }
 }
 

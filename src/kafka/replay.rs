@@ -10,6 +10,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    thread,
     time::{Duration, Instant},
 };
 
@@ -22,7 +23,11 @@ use rdkafka::{
     producer::{BaseProducer, BaseRecord, DeliveryResult, NoCustomPartitioner, ProducerContext},
 };
 
-use super::{Config, KafkaError, properties};
+use super::{
+    Config, KafkaError,
+    error::{Severity, severity},
+    properties,
+};
 
 /// What Connect, and the pipeline, say of a dead letter.
 const ERRORS: &str = "__connect.errors.";
@@ -122,13 +127,13 @@ impl<'a> Replay<'a> {
             .collect::<Result<_, KafkaError>>()?;
         let mut asked = TopicPartitionList::new();
         asked.add_partition_range(&options.from, 0, partitions("dead-letter", &options.from)? - 1);
-        let committed = consumer.committed_offsets(asked, REQUEST).map_err(|error| failed(&error))?;
+        let patient = Patience { until: Instant::now() + config.start_timeout };
+        let committed = patient.ask(|| consumer.committed_offsets(asked.clone(), REQUEST))?;
         let mut list = TopicPartitionList::with_capacity(committed.count());
         let mut ends = BTreeMap::new();
         for element in committed.elements() {
             let partition = element.partition();
-            let (oldest, end) =
-                consumer.fetch_watermarks(&options.from, partition, REQUEST).map_err(|error| failed(&error))?;
+            let (oldest, end) = patient.ask(|| consumer.fetch_watermarks(&options.from, partition, REQUEST))?;
             // What was deleted meanwhile cannot be put back.
             let next = element.offset().to_raw().filter(|next| *next >= 0).unwrap_or(oldest).max(oldest);
             if next < end {
@@ -187,8 +192,10 @@ impl<'a> Replay<'a> {
     fn target(&self, message: &BorrowedMessage<'_>) -> Result<(&'a str, Option<i32>), String> {
         let topic = header(message, "topic").ok_or("its headers name no topic")?;
         // Anybody who can write dead letters could name any topic.
-        let (topic, count) =
-            self.inputs.get_key_value(topic.as_str()).ok_or_else(|| format!("'{topic}' is not in input.topics"))?;
+        let (topic, count) = self
+            .inputs
+            .get_key_value(topic.as_str())
+            .ok_or_else(|| format!("'{}' is not in input.topics", topic.escape_debug()))?;
         let partition = header(message, "partition").and_then(|text| text.parse().ok());
         Ok((*topic, partition.filter(|partition| (0..*count).contains(partition))))
     }
@@ -235,7 +242,28 @@ impl<'a> Replay<'a> {
             list.add_partition_offset(&self.options.from, partition, Offset::Offset(offset))
                 .map_err(|error| failed(&error))?;
         }
-        self.consumer.commit(&list, CommitMode::Sync).map_err(|error| failed(&error))
+        Patience { until: Instant::now() + REQUEST }.ask(|| self.consumer.commit(&list, CommitMode::Sync))
+    }
+}
+
+/// How long answers that pass are asked for again: a group's coordinator may be on its way.
+struct Patience {
+    until: Instant,
+}
+
+impl Patience {
+    fn ask<T>(&self, question: impl Fn() -> Result<T, ClientError>) -> Result<T, KafkaError> {
+        loop {
+            let error = match question() {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
+            let passes = error.rdkafka_error_code().is_some_and(|code| severity(code) == Severity::Transient);
+            if !passes || Instant::now() >= self.until {
+                return Err(failed(&error));
+            }
+            thread::sleep(Duration::from_millis(200));
+        }
     }
 }
 

@@ -36,6 +36,11 @@ impl Default for Config {
 }
 
 impl Config {
+    /// Names of all topics.
+    pub fn topics(&self) -> [String; 3] {
+        [self.assessments_topic(), self.pending_topic(), self.ledger_topic()]
+    }
+
     /// Name of the topic of shared assessments.
     pub fn assessments_topic(&self) -> String {
         format!("{}.assessments", self.prefix)

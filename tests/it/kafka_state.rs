@@ -8,7 +8,8 @@ use std::{
 use parking_lot::Mutex;
 use rdkafka::{
     ClientConfig,
-    producer::{BaseProducer, BaseRecord, Producer as _},
+    mocking::MockCluster,
+    producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer as _},
 };
 use sidelight::{
     kafka::{Kafka, KafkaError},
@@ -171,4 +172,25 @@ fn an_append_that_may_not_last_fails() {
     log.append(None, b"k", Some(b"v"), done).unwrap();
     let result = told.recv_timeout(PATIENCE).unwrap();
     assert!(matches!(result, Err(LogError::Append { .. })), "{result:?}");
+}
+
+#[test]
+fn a_log_that_was_opened_without_a_leader_is_read_as_soon_as_there_is_one() {
+    let cluster: MockCluster<'static, DefaultProducerContext> = MockCluster::new(1).unwrap();
+    let name = unique("log-leader");
+    let mut config = config(&cluster.bootstrap_servers(), &name);
+    // The stand-in does not describe topics.
+    config.probe_limits = false;
+    let spec = spec(&name, 1);
+    for topic in [&config.topics[0], &config.output_topic, &config.late_topic, &config.dlq_topic, &spec.name] {
+        cluster.create_topic(topic, 1, 1).unwrap();
+    }
+    let log = Kafka::connect(config, SystemClock::shared()).unwrap().log(&spec).unwrap();
+    cluster.partition_leader(&spec.name, 0, None).unwrap();
+    let notes = Notes::default();
+    let _following = log.follow(&[0], Box::new(notes.clone())).unwrap();
+    std::thread::sleep(Duration::from_secs(1));
+    assert_eq!(*notes.caught_up.lock(), None, "nobody can say where it ends");
+    cluster.partition_leader(&spec.name, 0, Some(1)).unwrap();
+    eventually("it is read", || notes.caught_up.lock().is_some());
 }

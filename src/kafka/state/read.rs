@@ -133,7 +133,12 @@ impl Reader {
                         self.ends.remove(&partition);
                         break;
                     }
-                    Err(error) => self.complain("cannot ask for the end of a log", &error),
+                    Err(error) => {
+                        self.complain("cannot ask for the end of a log", &error);
+                        // A partition that had no leader when it was first seen stays without one for the library, for minutes, unless somebody
+                        // asks anew. The next question tells whether that helped.
+                        self.surveyor.fetch_metadata(Some(&self.name), QUESTION).ok();
+                    }
                 }
                 thread::sleep(PAUSE);
             }
