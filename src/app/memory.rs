@@ -12,8 +12,8 @@ use crate::{
 
 /// Bytes for an indicator that waits for a call: its flight with the answers that it has, its places in the lines, who asked; measured with four providers.
 const WAITING_INDICATOR: u64 = 4_096;
-/// Bytes for an entry in the front of a shard's cache.
-const FRONT_ENTRY: u64 = 1_024;
+/// Bytes for an entry in the front of a shard's cache: a hit that the cache has put out meanwhile, under a value of the greatest length.
+const FRONT_ENTRY: u64 = 5_120;
 /// Entries of a front.
 const FRONT_ENTRIES: u64 = 8_192;
 /// The program, its threads, the client library, connections, metrics.

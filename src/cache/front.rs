@@ -6,7 +6,7 @@
 //! - A slot is trusted for a second at most, so whatever changes in the shared cache is seen within a second, and the shared cache hears of a hot
 //!   value at least once a second and does not evict it.
 //! - A value takes a slot when it is seen for the second time: a flood of values that come once does not send the others away.
-//! - Bounded: one entry a slot.
+//! - Bounded: one entry a slot, of values up to 512 bytes.
 
 use std::{hash::BuildHasher, sync::Arc, time::Duration};
 
@@ -21,6 +21,9 @@ const SETS: usize = 2_048;
 
 /// Slots of a set: values that meet in one set must not send each other to the shared cache.
 const WAYS: usize = 4;
+
+/// Longest value that takes a slot, bytes: URLs may be of any length.
+const LONGEST: usize = 512;
 
 /// Values of which it is remembered that they were seen once; a power of two.
 const DOOR: usize = 32_768;
@@ -129,6 +132,9 @@ impl Front {
         now: Duration,
         content: impl FnOnce(Option<Content>) -> Content,
     ) {
+        if indicator.value.len() > LONGEST {
+            return;
+        }
         let hash = self.hasher.hash_one(indicator);
         let set = hash as usize % SETS;
         let known = self.way(hash, indicator);
@@ -151,7 +157,8 @@ impl Front {
 
     /// Whether a value was seen before; lets the next one of its place know about it otherwise.
     fn knocks_again(&mut self, hash: u64) -> bool {
-        let print = (hash >> 48) as u16;
+        // Not zero, which is nobody's.
+        let print = (hash >> 48) as u16 | 1;
         let Some(place) = self.door.get_mut((hash >> 16) as usize % DOOR) else { return true };
         let again = *place == print;
         *place = print;

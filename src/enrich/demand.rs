@@ -5,7 +5,10 @@ use std::time::Duration;
 /// Points of a step of the scale.
 const STEP: i32 = 8;
 /// Steps; what is worth less than nothing is on the first, what is worth more than all of them on the last.
-const STEPS: usize = 192;
+const STEPS: usize = 288;
+/// What is worth this much or more is not told apart.
+#[cfg(test)]
+pub(super) const MOST: i32 = STEP * STEPS as i32;
 const HOUR: f64 = 3_600.0;
 /// Number and length of the slots that are remembered: a day has its hours.
 const SLOW: (u64, f64) = (24, HOUR);
@@ -59,18 +62,21 @@ impl Slots {
         slot
     }
 
-    /// How many came to this step in a second, without the busiest slot.
+    /// How many came to this step in a second. The busiest slot does not count; those of the busiest hour, or of the busier half of the time so far,
+    /// count for little more than the others.
     fn rate(&self, step: usize, passed: f64) -> f64 {
         let number = self.number(passed);
-        let (mut sum, mut most) = (0.0, 0.0);
-        for slot in self.slots.iter().filter(|slot| slot.number + self.most > number) {
-            let count = slot.reached.get(step).copied().map_or(0.0, f64::from);
-            sum += count;
-            most = f64::max(most, count);
-        }
+        let slots = self.slots.iter().filter(|slot| slot.number + self.most > number);
+        let mut counts: Vec<f64> = slots.map(|slot| slot.reached.get(step).copied().map_or(0.0, f64::from)).collect();
+        counts.sort_unstable_by(|a, b| b.total_cmp(a));
+        let busy = usize::try_from(number / 2).unwrap_or(0).clamp(1, (HOUR / self.length) as usize);
+        let (busy, rest) = counts.split_at(busy.min(counts.len()));
+        let sum: f64 = rest.iter().sum();
+        let most = 4.0 * sum / rest.len().max(1) as f64 + 4.0;
+        let sum = sum + busy.iter().skip(1).map(|count| count.min(most)).sum::<f64>();
         // Whole slots, and the part of the present one.
         let watched = passed.min(self.reach() - self.length + passed % self.length) - self.length;
-        (sum - most) / watched.max(self.length / 2.0)
+        sum / watched.max(self.length / 2.0)
     }
 }
 
@@ -104,8 +110,8 @@ impl Demand {
         }
     }
 
-    /// How many will be worth more than this within that time, if it goes on as in the last day; and as many again as chance may easily bring. The busiest slot does not
-    /// count: a start with a full topic, or one host that goes wild, says little of the rest of the day.
+    /// How many will be worth more than this within that time, if it goes on as in the last day, or since the beginning; and as many again as chance may easily
+    /// bring. A start with a full topic, or one host that goes wild, says little of the rest of the day (see [`Slots::rate`]).
     pub(super) fn expected(&self, points: i32, within: Duration, now: Duration) -> f64 {
         let passed = self.passed(now);
         // What came just now has had no time to be seen again: in the beginning what is worth as much counts as well.
@@ -186,6 +192,15 @@ mod tests {
             started.reached(None, 100, AN_HOUR);
         }
         assert_eq!(started.expected(50, 24 * AN_HOUR, AN_HOUR + AN_HOUR / 2), 0.0, "a backlog is no forecast");
+        // Nor is one that takes twenty minutes, before a trickle.
+        let mut started = watched(60);
+        for second in 0..1_200 {
+            for _ in 0..25 {
+                started.reached(None, 100, AN_HOUR + Duration::from_secs(second));
+            }
+        }
+        let expected = started.expected(50, 24 * AN_HOUR, AN_HOUR + AN_HOUR);
+        assert!(expected < 5.0 * 24.0 * 60.0, "{expected} for some 1,440");
     }
 
     #[test]

@@ -84,7 +84,7 @@ impl Traces {
     }
 }
 
-/// Whoever stands lowest gives way: the forgotten, then those seen least, then the oldest.
+/// Whoever stands lowest gives way: the forgotten, then those of floods, then those seen least, then the oldest.
 fn standing(trace: &Trace, now: u32) -> (bool, bool, u32, u32) {
     let is_kept = trace.seen != 0 && now.saturating_sub(trace.seen) < FORGOTTEN;
     (is_kept, trace.over == 0, trace.sightings, trace.seen)

@@ -3,9 +3,13 @@
 use std::sync::Arc;
 
 use crate::{
-    budget::purse::Reading,
+    budget::{
+        ledger::{DecodeError, Record},
+        purse::Reading,
+    },
     enrich::{Enricher, Shared},
     state::{Follower, Following, Log, LogError, LogRecord},
+    telemetry::StateLog,
 };
 
 /// Hands the log's records to the board.
@@ -16,6 +20,13 @@ struct LedgerFollower {
 impl Follower for LedgerFollower {
     fn record(&mut self, record: LogRecord<'_>) {
         let bytes = record.value.unwrap_or_default();
+        // The fold passes over what it cannot read, in every replica alike; here it is told.
+        let result = match Record::decode(bytes) {
+            Ok(_) => "read",
+            Err(DecodeError::Version(_)) => "version",
+            Err(DecodeError::Length | DecodeError::Checksum | DecodeError::Value) => "corrupt",
+        };
+        self.shared.metrics.state_record(StateLog::Ledger, result);
         self.shared.step(|board, monotonic, wall_ms| {
             board.heard(record.offset, record.at_ms, bytes, Reading { monotonic, wall_ms });
         });

@@ -253,6 +253,20 @@ fn what_is_damaged_or_of_a_later_version_is_skipped_and_counted() {
 }
 
 #[test]
+fn what_a_ledger_holds_of_others_is_counted() {
+    let log = log();
+    log.append(Some(0), b"key", Some(b""), discard()).expect("room");
+    log.append(Some(0), b"key", Some(b"of another form"), discard()).expect("room");
+    let replica = Replica::new(0);
+    let _following = replica.enricher.join_fleet(Arc::new(log.clone())).expect("a log");
+    let text = replica.metrics.encode(&crate::telemetry::Moment::default());
+    for result in ["corrupt", "version"] {
+        let line = format!("sidelight_state_records_total{{log=\"ledger\",result=\"{result}\"}} 1");
+        assert!(text.contains(&line), "{line} is not in\n{text}");
+    }
+}
+
+#[test]
 fn a_log_that_is_full_costs_the_others_a_look_up_and_nothing_else() {
     let log = log();
     let first = Replica::joined(0, &log);

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! worth = role + kind + SEVERITY + SEVERE * log2(severe sightings) + AGAIN * log2(sightings) + SPREAD * log2(sources)
-//!         + (ESTABLISHED + SIGHTING * log2(sightings / OFTEN) from OFTEN sightings or WIDELY sources on, where no source floods)
+//!         + (ESTABLISHED + SIGHTING * log2(sightings / OFTEN) from OFTEN sightings or WIDELY sources on, where a source keeps its share)
 //!         - FLOOD * over + AGE * hours waited
 //!         (+ ANALYST where a person waits for it)
 //! asked while expected(more worth, until the window of the quota ends) <= units left for it: what is worth less goes on waiting (`thrift.rs`)
@@ -190,6 +190,10 @@ mod tests {
             severe: u32::MAX,
         };
         assert!(of(everything) < ANALYST, "nothing outweighs a person");
+        assert!(
+            of(everything) + 80 < crate::enrich::demand::MOST,
+            "expectation tells everything apart, of every role and kind"
+        );
     }
 
     #[test]

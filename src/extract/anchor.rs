@@ -160,7 +160,7 @@ impl<'a> Anchors<'a> {
         if full {
             self.long_hex();
         }
-        // No block has fewer than half of the six colons of an address without `::`.
+        // Of the two blocks that an address without `::` may stand in one has half of its six colons at least.
         self.few = colon.count_ones() < 3;
         // A dot counts between two parts of names; what stands beyond the block is not known yet.
         self.pending = look | colon | dot & (part << 1 | 1) & (part >> 1 | 1 << 63);

@@ -106,7 +106,7 @@ impl Shard {
             let open = first.and_then(|first| self.events.get(first)).and_then(|event| event.open(subject));
             match open {
                 Some(shared) => *entry = Arc::clone(shared),
-                None => own += entry.weight(),
+                None => own += entry.held(),
             }
         }
         own

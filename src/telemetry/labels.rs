@@ -64,6 +64,8 @@ pub enum StateLog {
     Assessments,
     /// Which late annotations are owed.
     Pending,
+    /// What was spent of the quotas.
+    Ledger,
 }
 
 impl StateLog {
@@ -72,6 +74,7 @@ impl StateLog {
         match self {
             Self::Assessments => "assessments",
             Self::Pending => "pending",
+            Self::Ledger => "ledger",
         }
     }
 }

@@ -186,11 +186,12 @@ fn a_log_that_was_opened_without_a_leader_is_read_as_soon_as_there_is_one() {
         cluster.create_topic(topic, 1, 1).unwrap();
     }
     let log = Kafka::connect(config, SystemClock::shared()).unwrap().log(&spec).unwrap();
+    append(&*log, Some(0), "before", Some("x"));
     cluster.partition_leader(&spec.name, 0, None).unwrap();
     let notes = Notes::default();
     let _following = log.follow(&[0], Box::new(notes.clone())).unwrap();
     std::thread::sleep(Duration::from_secs(1));
     assert_eq!(*notes.caught_up.lock(), None, "nobody can say where it ends");
     cluster.partition_leader(&spec.name, 0, Some(1)).unwrap();
-    eventually("it is read", || notes.caught_up.lock().is_some());
+    eventually("it is read", || *notes.caught_up.lock() == Some(1));
 }

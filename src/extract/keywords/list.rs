@@ -202,13 +202,17 @@ const COMMON: &[&str] = &[
 /// Bytes of a long word: where all keywords hang on such, the other words of events are passed over.
 const LONG: usize = 6;
 
-/// Where the word begins that a keyword hangs on: no common or short one if there is another, of these a long one, of these the one that fewest other
-/// keywords have, of these the longest.
+/// Keywords that may share a long word before a short one of their own is better.
+const SHARED: u32 = 16;
+
+/// Where the word begins that a keyword hangs on: no common or short one if there is another, of these one that few other keywords have, of these a long
+/// one, of these the one that fewest other keywords have, of these the longest.
 fn anchor(text: &str, counts: &HashMap<String, u32>) -> usize {
     let worth = |word: &Range<usize>| {
         let folded = text[word.clone()].to_ascii_lowercase();
         let common = word.len() < 4 || COMMON.contains(&folded.as_str());
-        (common, word.len() < LONG, counts.get(&folded).copied().unwrap_or(0), std::cmp::Reverse(word.len().min(8)))
+        let count = counts.get(&folded).copied().unwrap_or(0);
+        (common, count > SHARED, word.len() < LONG, count, std::cmp::Reverse(word.len().min(8)))
     };
     words_of(text).min_by_key(worth).map_or(0, |word| word.start)
 }

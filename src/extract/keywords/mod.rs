@@ -4,7 +4,7 @@
 //! underscore of it, of any script, is none of these. Every keyword that stands in a value is found, also inside a longer one. A value is read
 //! with its escapes undone and its defanged forms as they are.
 //!
-//! Every keyword hangs on one of its words, the one that events and other keywords are least likely to have. The words of an event are found sixty-four
+//! Every keyword hangs on one of its words, one that few other keywords share, and a long one if there is, for events have many short words. The words of an event are found sixty-four
 //! bytes at a time and looked for by their first four bytes in a set of bits that is small enough for the nearest cache; those that are in there, by eight
 //! bytes and their length in another. Only what is left is compared, and only in an event that has such a word the values are read one by one. So what a
 //! list costs depends on how often those words occur, and hardly on its length. An automaton reads each byte of each value at the speed of its memory,

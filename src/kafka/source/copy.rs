@@ -15,8 +15,9 @@ use rdkafka::{
 
 use crate::model::{Header, Origin, Record};
 
-/// Names that are kept, at most: a stream whose every record has names of its own must not fill the memory.
+/// Names that are kept, at most, and how long one may be, bytes: a stream whose every record has names of its own must not fill the memory.
 const NAMES: usize = 64;
+const LONGEST_NAME: usize = 64;
 
 /// Copies records.
 #[derive(Debug, Default)]
@@ -55,10 +56,12 @@ impl Copier {
             done += part?.len();
             Some(bytes.slice(start..done))
         };
+        let (payload, key) = (next(payload), next(key));
+        let headers = found.into_iter().map(|(name, value)| Header { name, value: next(value) }).collect();
         let record = Record {
-            payload: next(payload),
-            key: next(key),
-            headers: found.into_iter().map(|(name, value)| Header { name, value: next(value) }).collect(),
+            payload,
+            key,
+            headers,
             origin: Origin { topic: Arc::clone(topic), partition: message.partition(), offset: message.offset() },
             timestamp: message.timestamp().to_millis(),
             epoch,
@@ -71,7 +74,7 @@ impl Copier {
             return Arc::clone(known);
         }
         let new: Arc<str> = name.into();
-        if self.names.len() < NAMES {
+        if self.names.len() < NAMES && name.len() <= LONGEST_NAME {
             self.names.push(Arc::clone(&new));
         }
         new
@@ -91,6 +94,9 @@ mod tests {
             assert_eq!(&*copier.name(&n.to_string()), n.to_string());
         }
         assert_eq!(copier.names.len(), NAMES);
+        let mut fresh = Copier::default();
+        fresh.name(&"x".repeat(LONGEST_NAME + 1));
+        assert!(fresh.names.is_empty(), "long ones are not kept");
         assert!(Arc::ptr_eq(&first, &copier.name("trace")));
     }
 }

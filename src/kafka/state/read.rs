@@ -137,7 +137,13 @@ impl Reader {
                         self.complain("cannot ask for the end of a log", &error);
                         // A partition that had no leader when it was first seen stays without one for the library, for minutes, unless somebody
                         // asks anew. The next question tells whether that helped.
-                        self.surveyor.fetch_metadata(Some(&self.name), QUESTION).ok();
+                        let leaderless = matches!(
+                            error.rdkafka_error_code(),
+                            Some(Code::UnknownPartition | Code::LeaderNotAvailable)
+                        );
+                        if leaderless && !self.stop.is_wanted() {
+                            self.surveyor.fetch_metadata(Some(&self.name), QUESTION).ok();
+                        }
                     }
                 }
                 thread::sleep(PAUSE);
