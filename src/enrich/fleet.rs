@@ -12,7 +12,7 @@ use std::{
 use crate::{
     budget::{
         Fleet, Urgency,
-        ledger::{Applied, CallEnd, Followed, Granted, Record, RecordId, digest},
+        ledger::{Applied, CallEnd, DecodeError, Followed, Granted, Record, RecordId, digest},
         purse::{Purse, Reading},
     },
     enrich::{
@@ -377,8 +377,11 @@ impl Board {
     }
 
     /// The next record of the log.
-    pub(super) fn heard(&mut self, offset: i64, at_ms: i64, bytes: &[u8], now: Reading) {
-        let Some(member) = &mut self.member else { return };
+    ///
+    /// # Errors
+    /// [`DecodeError`] of one that cannot be read; it changes nothing.
+    pub(super) fn heard(&mut self, offset: i64, at_ms: i64, bytes: &[u8], now: Reading) -> Result<(), DecodeError> {
+        let Some(member) = &mut self.member else { return Ok(()) };
         let (id, applied, snapshot_due) = match member.fleet.feed(offset, at_ms, bytes) {
             Followed::Applied { id, applied, snapshot_due } => (id, applied, snapshot_due),
             // Records were lost, or the log is another one: what is known is not what the others know.
@@ -386,10 +389,11 @@ impl Board {
                 if member.state == FleetState::Known {
                     member.state = FleetState::Lost;
                 }
-                return;
+                return Ok(());
             }
+            Followed::Unreadable(why) => return Err(why),
         };
-        let own = id.filter(|id| id.replica == member.replica);
+        let own = Some(id).filter(|id| id.replica == member.replica);
         if own.is_some()
             && snapshot_due
             && let Some(record) = member.fleet.snapshot()
@@ -398,7 +402,7 @@ impl Board {
             self.effects.records.push(bytes);
         }
         let changed = match applied {
-            Applied::Nothing | Applied::Snapshot => return,
+            Applied::Nothing | Applied::Snapshot => return Ok(()),
             Applied::Changed(provider) => provider,
             Applied::Answered(provider, granted) => {
                 if let Some(id) = own
@@ -419,6 +423,7 @@ impl Board {
             self.turn_to(provider, key);
             self.changed(provider, now);
         }
+        Ok(())
     }
 
     /// A request of this replica with the key in use was answered.

@@ -91,7 +91,7 @@ impl Replicas {
         let now = self.now();
         for (board, next) in &mut self.boards {
             while let Some((at, bytes)) = self.log.get(*next) {
-                board.heard(i64::try_from(*next).expect("small"), *at, bytes, now);
+                board.heard(i64::try_from(*next).expect("small"), *at, bytes, now).expect("a record of ours");
                 *next += 1;
             }
         }
@@ -310,7 +310,7 @@ fn a_log_with_a_gap_is_no_longer_trusted() {
         let (board, next) = &mut fleet.boards[0];
         let (at, bytes) = fleet.log.last().expect("something").clone();
         let offset = if skip { *next + 3 } else { 0 };
-        board.heard(i64::try_from(offset).expect("small"), at, &bytes, now);
+        board.heard(i64::try_from(offset).expect("small"), at, &bytes, now).expect("a record of ours");
         assert_eq!(board.member.as_ref().map(fleet::Member::state), Some(FleetState::Lost), "skip: {skip}");
     }
 }

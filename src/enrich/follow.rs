@@ -3,10 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    budget::{
-        ledger::{DecodeError, Record},
-        purse::Reading,
-    },
+    budget::{ledger::DecodeError, purse::Reading},
     enrich::{Enricher, Shared},
     state::{Follower, Following, Log, LogError, LogRecord},
     telemetry::StateLog,
@@ -20,16 +17,15 @@ struct LedgerFollower {
 impl Follower for LedgerFollower {
     fn record(&mut self, record: LogRecord<'_>) {
         let bytes = record.value.unwrap_or_default();
-        // The fold passes over what it cannot read, in every replica alike; here it is told.
-        let result = match Record::decode(bytes) {
-            Ok(_) => "read",
+        let heard = self.shared.step(|board, monotonic, wall_ms| {
+            board.heard(record.offset, record.at_ms, bytes, Reading { monotonic, wall_ms })
+        });
+        let result = match heard {
+            Ok(()) => "read",
             Err(DecodeError::Version(_)) => "version",
             Err(DecodeError::Length | DecodeError::Checksum | DecodeError::Value) => "corrupt",
         };
         self.shared.metrics.state_record(StateLog::Ledger, result);
-        self.shared.step(|board, monotonic, wall_ms| {
-            board.heard(record.offset, record.at_ms, bytes, Reading { monotonic, wall_ms });
-        });
     }
 
     fn caught_up(&mut self) {

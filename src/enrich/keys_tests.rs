@@ -95,7 +95,7 @@ impl Bench {
         let now = self.now();
         for (board, next) in &mut self.boards {
             while let Some((at, bytes)) = self.log.get(*next) {
-                board.heard(i64::try_from(*next).expect("small"), *at, bytes, now);
+                board.heard(i64::try_from(*next).expect("small"), *at, bytes, now).expect("a record of ours");
                 *next += 1;
             }
         }

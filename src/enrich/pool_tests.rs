@@ -257,9 +257,12 @@ fn what_a_ledger_holds_of_others_is_counted() {
     let log = log();
     log.append(Some(0), b"key", Some(b""), discard()).expect("room");
     log.append(Some(0), b"key", Some(b"of another form"), discard()).expect("room");
-    let replica = Replica::new(0);
-    let _following = replica.enricher.join_fleet(Arc::new(log.clone())).expect("a log");
-    let text = replica.metrics.encode(&crate::telemetry::Moment::default());
+    let clock: SharedClock = ManualClock::at(START);
+    let (cache, metrics) = (Cache::new(&crate::cache::Config::default(), Arc::clone(&clock)), Metrics::new());
+    let fleet = Some(crate::budget::Fleet::new(Arc::clone(&clock)));
+    let enricher = Enricher::new(Parts { fleet, ..Parts::none(&cache, &clock, &metrics) }, Vec::new());
+    let _following = enricher.join_fleet(Arc::new(log.clone())).expect("a log");
+    let text = metrics.encode(&crate::telemetry::Moment::default());
     for result in ["corrupt", "version"] {
         let line = format!("sidelight_state_records_total{{log=\"ledger\",result=\"{result}\"}} 1");
         assert!(text.contains(&line), "{line} is not in\n{text}");

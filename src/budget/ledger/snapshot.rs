@@ -60,13 +60,15 @@ pub enum Followed {
     Old,
     /// The record was applied.
     Applied {
-        /// Who wrote it; `None` where it cannot be read.
-        id: Option<RecordId>,
+        /// Who wrote it.
+        id: RecordId,
         /// What it changed.
         applied: Applied,
         /// It is on its writer to write a snapshot now.
         snapshot_due: bool,
     },
+    /// It cannot be read: every replica passes over it alike.
+    Unreadable(DecodeError),
 }
 
 /// Follows the log, from its beginning or from a snapshot.
@@ -157,8 +159,9 @@ impl Follower {
         let Some(ledger) = &mut self.ledger else { return Followed::Searching };
         self.records += 1;
         self.bytes += bytes.len();
-        let Ok((id, record)) = Record::decode(bytes) else {
-            return Followed::Applied { id: None, applied: Applied::Nothing, snapshot_due: false };
+        let (id, record) = match Record::decode(bytes) {
+            Ok(read) => read,
+            Err(why) => return Followed::Unreadable(why),
         };
         let applied = ledger.apply(append_ms, id, &record);
         if applied == Applied::Snapshot {
@@ -169,6 +172,6 @@ impl Follower {
         if snapshot_due {
             (self.records, self.bytes) = (RECORDS - RECORDS / 10, 0);
         }
-        Followed::Applied { id: Some(id), applied, snapshot_due }
+        Followed::Applied { id, applied, snapshot_due }
     }
 }

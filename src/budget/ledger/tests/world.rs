@@ -340,7 +340,7 @@ impl World {
             };
             self.replicas[replica].read_at = self.now;
             let followed = self.replicas[replica].follower.feed(i64::try_from(next).unwrap(), append, &bytes);
-            let Followed::Applied { id: Some(id), applied, .. } = followed else { continue };
+            let Followed::Applied { id, applied, .. } = followed else { continue };
             let own = id.replica == self.replicas[replica].id;
             if let Applied::Answered(_, granted) = &applied
                 && own
