@@ -92,6 +92,9 @@ fn emit(
     let bits = Bits::of(value.text().as_bytes());
     match label {
         Some(label) => visitor.labelled(key, label, Written::plain(value), bits),
-        None => visitor.value(key, Written::plain(value), bits),
+        None => {
+            let field = visitor.field(key);
+            visitor.value(key, field, Written::plain(value), bits);
+        }
     }
 }

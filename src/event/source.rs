@@ -96,6 +96,12 @@ impl<'a> Source<'a> {
         Self { text, origin }
     }
 
+    /// Whether it stands in the payload as it reads.
+    #[inline]
+    pub const fn is_written(&self) -> bool {
+        matches!(self.origin, Origin::At(_))
+    }
+
     /// Whether something inside of the part `range` is written otherwise in the layer below.
     pub fn is_undone(&self, range: Range<usize>) -> bool {
         match self.origin {

@@ -8,20 +8,20 @@ use crate::event::{
 
 /// Takes the values of an event.
 pub trait Visitor {
-    /// Whether a JSON string of which `raw` is the inside as written, of these classes, is worth being handed on. `key` is the
-    /// innermost key, empty where it is not known.
-    fn wants(&mut self, key: &str, raw: &str, bits: Bits) -> bool {
-        let _ = (key, raw, bits);
-        true
-    }
+    /// What the visitor wants to know of a field whenever a value of it comes.
+    type Field: Copy;
 
-    /// One value: its field path, its text, and what bytes it holds as written.
-    fn value(&mut self, path: &str, value: Written<'_>, bits: Bits);
+    /// What is known of the field at `path`. It depends on nothing else, and is asked for once as long as the field is remembered.
+    fn field(&mut self, path: &str) -> Self::Field;
+
+    /// One value: its field path and what is known of that, its text, and what bytes it holds as written.
+    fn value(&mut self, path: &str, field: Self::Field, value: Written<'_>, bits: Bits);
 
     /// One value of a custom field whose name says nothing and whose `label`, elsewhere in the event, says what it is.
     fn labelled(&mut self, path: &str, label: &str, value: Written<'_>, bits: Bits) {
         let _ = label;
-        self.value(path, value, bits);
+        let field = self.field(path);
+        self.value(path, field, value, bits);
     }
 
     /// What was handed on so far is void: the payload turned out to be of another format.
@@ -29,16 +29,27 @@ pub trait Visitor {
 }
 
 /// Reusable memory of the walk; one for each thread.
-#[derive(Debug, Default)]
-pub(crate) struct Scratch {
-    json: json::Memory,
+#[derive(Debug)]
+pub(crate) struct Scratch<F> {
+    json: json::Memory<F>,
     layer: Layer,
     pairs: Vec<pairs::Pair>,
     elements: xml::Path,
 }
 
+impl<F> Default for Scratch<F> {
+    fn default() -> Self {
+        Self { json: Default::default(), layer: Layer::default(), pairs: Vec::new(), elements: Default::default() }
+    }
+}
+
 /// Walks a payload. `outline` is overwritten. Linear in the length of the payload.
-pub(crate) fn walk(payload: &[u8], scratch: &mut Scratch, outline: &mut Outline, visitor: &mut impl Visitor) {
+pub(crate) fn walk<V: Visitor>(
+    payload: &[u8],
+    scratch: &mut Scratch<V::Field>,
+    outline: &mut Outline,
+    visitor: &mut V,
+) {
     outline.reset();
     let Some(text) = text_of(payload) else {
         outline.format = Format::Binary;
@@ -66,7 +77,7 @@ pub(crate) fn walk(payload: &[u8], scratch: &mut Scratch, outline: &mut Outline,
 }
 
 /// Walks a value that may hold an event itself: JSON, CEF, LEEF, XML. False, and nothing handed on, when it holds none.
-pub(crate) fn walk_embedded(value: Source<'_>, scratch: &mut Scratch, visitor: &mut impl Visitor) -> bool {
+pub(crate) fn walk_embedded<V: Visitor>(value: Source<'_>, scratch: &mut Scratch<V::Field>, visitor: &mut V) -> bool {
     match first_byte(value.text()) {
         Some(b'{' | b'[') => document(value, scratch, visitor),
         Some(b'<') => elements(value, scratch, visitor) || marked(value, scratch, visitor).is_some(),
@@ -75,9 +86,9 @@ pub(crate) fn walk_embedded(value: Source<'_>, scratch: &mut Scratch, visitor: &
 }
 
 /// Walks a JSON document inside something else; checked before anything is handed on, so that nothing has to be taken back.
-fn document(value: Source<'_>, scratch: &mut Scratch, visitor: &mut impl Visitor) -> bool {
+fn document<V: Visitor>(value: Source<'_>, scratch: &mut Scratch<V::Field>, visitor: &mut V) -> bool {
     let text = value.text();
-    if json::walk(text, &mut scratch.json, None, &mut Nobody).is_none() {
+    if json::walk(text, &mut scratch.json, None, &mut Unheard(visitor)).is_none() {
         return false;
     }
     let mut strings = Hand { source: value, layer: &mut scratch.layer, visitor };
@@ -85,7 +96,7 @@ fn document(value: Source<'_>, scratch: &mut Scratch, visitor: &mut impl Visitor
 }
 
 /// Walks a Windows event; what stands before it is text.
-fn elements(value: Source<'_>, scratch: &mut Scratch, visitor: &mut impl Visitor) -> bool {
+fn elements<V: Visitor>(value: Source<'_>, scratch: &mut Scratch<V::Field>, visitor: &mut V) -> bool {
     let text = value.text();
     let Some(start) = xml::start(text) else { return false };
     let head = value.slice(0..start);
@@ -109,7 +120,7 @@ fn text_of(payload: &[u8]) -> Option<&str> {
 }
 
 /// A line that is no JSON document as a whole.
-fn lines(source: Source<'_>, scratch: &mut Scratch, visitor: &mut impl Visitor) -> Format {
+fn lines<V: Visitor>(source: Source<'_>, scratch: &mut Scratch<V::Field>, visitor: &mut V) -> Format {
     if let Some(format) = marked(source, scratch, visitor) {
         return format;
     }
@@ -138,7 +149,7 @@ fn lines(source: Source<'_>, scratch: &mut Scratch, visitor: &mut impl Visitor) 
 }
 
 /// CEF or LEEF, with or without a syslog header before the mark.
-fn marked(source: Source<'_>, scratch: &mut Scratch, visitor: &mut impl Visitor) -> Option<Format> {
+fn marked<V: Visitor>(source: Source<'_>, scratch: &mut Scratch<V::Field>, visitor: &mut V) -> Option<Format> {
     let text = source.text();
     if let Some(start) = mark(text, "CEF:") {
         let body = source.slice(start..text.len());
@@ -170,8 +181,9 @@ fn mark(text: &str, word: &str) -> Option<usize> {
 /// Hands on a value; one without a key is text.
 pub(super) fn hand(path: &str, value: Source<'_>, visitor: &mut impl Visitor) {
     if !value.text().is_empty() {
-        let path = if path.is_empty() { MESSAGE } else { path };
-        visitor.value(path, Written::plain(value), Bits::of(value.text().as_bytes()));
+        let path = or_message(path);
+        let field = visitor.field(path);
+        visitor.value(path, field, Written::plain(value), Bits::of(value.text().as_bytes()));
     }
 }
 
@@ -183,27 +195,34 @@ struct Hand<'a, V> {
 }
 
 impl<V: Visitor> Strings for Hand<'_, V> {
-    #[inline]
-    fn wants(&mut self, key: &str, raw: &str, bits: Bits) -> bool {
-        self.visitor.wants(key, raw, bits)
+    type Field = V::Field;
+
+    fn field(&mut self, path: &str) -> V::Field {
+        self.visitor.field(or_message(path))
     }
 
     #[inline]
-    fn string(&mut self, path: &str, raw: &str, start: usize, bits: Bits) {
-        // A string that stands alone is text without a key.
-        let path = if path.is_empty() { MESSAGE } else { path };
+    fn string(&mut self, path: &str, field: V::Field, raw: &str, start: usize, bits: Bits) {
         let value = self.source.slice(start..start + raw.len());
         let written = if bits.any(Bits::BACKSLASH) { Written::json(value, self.layer) } else { Written::plain(value) };
-        self.visitor.value(path, written, bits);
+        self.visitor.value(or_message(path), field, written, bits);
     }
 }
 
-struct Nobody;
+/// A string that stands alone is text without a key.
+fn or_message(path: &str) -> &str {
+    if path.is_empty() { MESSAGE } else { path }
+}
 
-impl Strings for Nobody {
-    fn wants(&mut self, _key: &str, _raw: &str, _bits: Bits) -> bool {
-        false
+/// Learns the fields of a document and hears nothing of its strings.
+struct Unheard<'a, V>(&'a mut V);
+
+impl<V: Visitor> Strings for Unheard<'_, V> {
+    type Field = V::Field;
+
+    fn field(&mut self, path: &str) -> V::Field {
+        self.0.field(or_message(path))
     }
 
-    fn string(&mut self, _path: &str, _raw: &str, _start: usize, _bits: Bits) {}
+    fn string(&mut self, _path: &str, _field: V::Field, _raw: &str, _start: usize, _bits: Bits) {}
 }

@@ -30,6 +30,12 @@ impl<'a> Written<'a> {
         self.layer.is_some()
     }
 
+    /// The value where it stands in the payload as it reads.
+    #[inline]
+    pub fn as_it_stands(&self) -> Option<Source<'a>> {
+        (self.layer.is_none() && self.source.is_written()).then_some(self.source)
+    }
+
     /// Hands the value with its escapes undone to `read`.
     pub fn read<T>(self, read: impl FnOnce(Source<'_>) -> T) -> T {
         match self.layer {

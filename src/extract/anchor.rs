@@ -9,7 +9,7 @@ use crate::{
     extract::{
         context::{at, before},
         email,
-        field::{Class, Hint},
+        field::Class,
         name::Suffixes,
         refang,
     },
@@ -47,17 +47,9 @@ pub(super) struct Anchors<'a> {
 }
 
 impl<'a> Anchors<'a> {
-    pub(super) fn new(bytes: &'a [u8], class: Class, escaped: bool) -> Self {
-        Self::start(bytes, escaped, class.has_names(), class.has_any_suffix())
-    }
-
-    /// Whether a text of which only the last segment of its field is known may have any.
-    pub(super) fn are_in(bytes: &'a [u8], escaped: bool, hint: Hint, suffixes: &mut Suffixes) -> bool {
-        Self::start(bytes, escaped, hint.names, hint.any_suffix).next(suffixes).is_some()
-    }
-
     #[inline]
-    fn start(bytes: &'a [u8], escaped: bool, names: bool, any_suffix: bool) -> Self {
+    pub(super) fn new(bytes: &'a [u8], class: Class, escaped: bool) -> Self {
+        let (names, any_suffix) = (class.has_names(), class.has_any_suffix());
         let mut anchors = Self {
             bytes,
             escaped,

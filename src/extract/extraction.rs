@@ -6,6 +6,7 @@ use std::{hash::BuildHasher, ops::Range};
 
 use crate::{
     event::Outline,
+    extract::lately,
     model::{IndicatorKind, IndicatorRef, Kind, Marking, Role},
 };
 
@@ -206,10 +207,47 @@ impl Extraction {
 
     /// Adds a match. `max` bounds the distinct indicators.
     pub(super) fn add(&mut self, kind: Kind, value: &str, path: &str, role: Role, span: Range<usize>, max: usize) {
+        self.add_hashed(kind, value, hash(kind, value), path, role, span, max);
+    }
+
+    /// How many matches there are.
+    pub(super) fn count(&self) -> usize {
+        self.matches.len()
+    }
+
+    /// What was added to the first `count` matches, with its place in a text that stands at `base`: nothing, or one match. `None` when it was more, and
+    /// when something was left out.
+    pub(super) fn since(&self, count: usize, base: usize) -> Option<Option<lately::Found<'_>>> {
+        match self.matches.get(count..)? {
+            _ if self.truncated => None,
+            [] => Some(None),
+            [one] => {
+                let entry = self.entries.get(one.entry as usize)?;
+                let start = (one.span.0 as usize).checked_sub(base)?;
+                let end = (one.span.1 as usize).checked_sub(base)?;
+                let value = self.part(entry.value);
+                Some(Some(lately::Found { kind: entry.kind, value, hash: entry.hash, start, end }))
+            }
+            _ => None,
+        }
+    }
+
+    /// As [`Extraction::add`], with the hash of kind and value as it was there.
+    #[expect(clippy::too_many_arguments, reason = "one match, and the bound")]
+    pub(super) fn add_hashed(
+        &mut self,
+        kind: Kind,
+        value: &str,
+        hash: u64,
+        path: &str,
+        role: Role,
+        span: Range<usize>,
+        max: usize,
+    ) {
         let Ok(start) = u32::try_from(span.start) else { return };
         let Ok(end) = u32::try_from(span.end) else { return };
         let path = path.get(..path.floor_char_boundary(MAX_PATH)).unwrap_or_default();
-        let Some(index) = self.entry(kind, value, role, max).filter(|_| self.text.len() < MAX_TEXT) else {
+        let Some(index) = self.entry(kind, value, hash, role, max).filter(|_| self.text.len() < MAX_TEXT) else {
             self.truncated = true;
             return;
         };
@@ -217,8 +255,7 @@ impl Extraction {
         self.matches.push(Found { entry: index, field, span: (start, end) });
     }
 
-    fn entry(&mut self, kind: Kind, value: &str, role: Role, max: usize) -> Option<u32> {
-        let hash = hash(kind, value);
+    fn entry(&mut self, kind: Kind, value: &str, hash: u64, role: Role, max: usize) -> Option<u32> {
         if (self.entries.len() + 1) * 2 > self.slots.len() {
             self.grow();
         }

@@ -44,6 +44,11 @@ impl Class {
         matches!(self, Self::Host | Self::Url | Self::Machine | Self::Text | Self::Command)
     }
 
+    /// Whether the value is usually an indicator itself.
+    pub(super) const fn is_typed(self) -> bool {
+        matches!(self, Self::Ip | Self::Host | Self::Machine | Self::Url | Self::Email | Self::Hash)
+    }
+
     /// Whether these may stand under any suffix.
     pub(super) const fn has_any_suffix(self) -> bool {
         matches!(self, Self::Host | Self::Url)
@@ -96,91 +101,34 @@ impl Field {
     }
 }
 
-/// What the last segment of a path says by itself of what its values can hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Hint {
-    /// Whether they hold anything at all.
-    pub(super) any: bool,
-    /// Names of hosts.
-    pub(super) names: bool,
-    /// Names under any suffix.
-    pub(super) any_suffix: bool,
-    /// Names of a single label.
-    pub(super) single: bool,
-}
-
-impl Hint {
-    const NOTHING: Self = Self { any: false, names: false, any_suffix: false, single: false };
-
-    /// The hint of the segment `last`: what any field that ends in it can hold.
-    fn of(last: &str) -> Self {
-        let mut hint = Self::NOTHING;
-        let mut sure = false;
-        for (class, always) in rules::classes(last) {
-            hint.add(class);
-            sure |= always;
-        }
-        if !sure {
-            hint.add(Field::guess(last).class);
-        }
-        hint
-    }
-
-    fn add(&mut self, class: Class) {
-        self.any |= class != Class::Nothing;
-        self.names |= class.has_names();
-        self.any_suffix |= class.has_any_suffix();
-        self.single |= class == Class::Host;
-    }
-}
-
 /// Fields that were asked for lately: events of one source have the same ones again and again.
 #[derive(Debug)]
-pub(super) struct Fields {
-    /// Paths by their hash.
-    paths: Box<[(String, Field)]>,
-    /// Last segments by theirs.
-    segments: Box<[(String, Hint)]>,
-}
+pub(super) struct Fields(Box<[(String, Field)]>);
 
-/// Paths that are kept, and last segments; none that is longer than this many bytes.
+/// Paths that are kept by their hash; none that is longer than this many bytes.
 const KEPT: usize = 256;
 const LONGEST: usize = 96;
 
 impl Default for Fields {
     fn default() -> Self {
-        let paths = vec![(String::new(), Field::of("")); KEPT].into_boxed_slice();
-        Self { paths, segments: vec![(String::new(), Hint::of("")); KEPT].into_boxed_slice() }
+        Self(vec![(String::new(), Field::of("")); KEPT].into_boxed_slice())
     }
 }
 
 impl Fields {
     /// The field at `path`, as [`Field::of`] has it.
     pub(super) fn of(&mut self, path: &str) -> Field {
-        kept(&mut self.paths, path, Field::of)
-    }
-
-    /// What a key says, which may be dotted.
-    #[inline]
-    pub(super) fn hint(&mut self, key: &str) -> Hint {
-        let last = key.as_bytes().iter().rposition(|&byte| byte == b'.').map_or(key, |dot| &key[dot + 1..]);
-        kept(&mut self.segments, last, Hint::of)
-    }
-}
-
-/// What `find` says of `key`, looked up among what it said lately.
-#[inline]
-fn kept<T: Copy>(slots: &mut [(String, T)], key: &str, find: impl Fn(&str) -> T) -> T {
-    match slots.get_mut(rules::hash(key.as_bytes()) % KEPT) {
-        Some((known, said)) if key.len() <= LONGEST => {
-            if known != key {
-                known.clear();
-                known.push_str(key);
-                *said = find(key);
+        match self.0.get_mut(rules::hash(path.as_bytes()) % KEPT) {
+            Some((known, said)) if path.len() <= LONGEST => {
+                if known != path {
+                    known.clear();
+                    known.push_str(path);
+                    *said = Field::of(path);
+                }
+                *said
             }
-            *said
+            Some(_) | None => Field::of(path),
         }
-        Some(_) | None => find(key),
     }
 }
 
@@ -217,33 +165,12 @@ mod tests {
             for number in 0..2 * KEPT {
                 for path in [format!("a.{number}_ip"), format!("b.{number}version")] {
                     assert_eq!(fields.of(&path), Field::of(&path), "{path}");
-                    assert_eq!(fields.hint(&path), Hint::of(&path[2..]), "{path}");
                 }
             }
             for path in ["", "dst", "DST", "destination.ip", "foo.request", "request", long.as_str()] {
                 assert_eq!(fields.of(path), Field::of(path), "{path}, {round}");
             }
         }
-    }
-
-    #[test]
-    fn hints_promise_what_fields_hold() {
-        for path in rules::paths() {
-            let last = path.rsplit('.').next().unwrap();
-            for path in [path.to_owned(), format!("x.{path}"), format!("{path}.{last}"), last.to_uppercase()] {
-                let (class, hint) = (Field::of(&path).class, Fields::default().hint(&path));
-                let promised = |held: bool, promise: bool| !held || promise;
-                assert!(promised(class != Class::Nothing, hint.any), "{path}");
-                assert!(promised(class.has_names(), hint.names), "{path}");
-                assert!(promised(class.has_any_suffix(), hint.any_suffix), "{path}");
-                assert!(promised(class == Class::Host, hint.single), "{path}");
-            }
-        }
-        assert_eq!(Fields::default().hint("event.created"), Hint { any: true, names: true, ..Hint::NOTHING });
-        assert_eq!(Fields::default().hint("@timestamp"), Hint::NOTHING);
-        assert_eq!(Fields::default().hint("Image"), Hint { any: true, ..Hint::NOTHING });
-        assert_eq!(Fields::default().hint("query"), Hint { any: true, names: true, any_suffix: true, single: true });
-        assert_eq!(Fields::default().hint("LandingUrl"), Hint { single: false, ..Fields::default().hint("query") });
     }
 
     #[test]

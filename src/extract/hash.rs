@@ -1,6 +1,7 @@
 //! File hashes: runs of hex digits of a hash's length that are no part of anything longer.
 
 use crate::{
+    event::lanes::Lane,
     extract::context::{self, at, before},
     model::IndicatorKind,
 };
@@ -18,13 +19,7 @@ pub(super) fn kind(bytes: &[u8], start: usize, end: usize) -> Option<IndicatorKi
         _ => return None,
     };
     let run = bytes.get(start..end)?;
-    let mut letters = false;
-    for &byte in run {
-        letters |= matches!(byte | 0x20, b'a'..=b'f');
-        if !byte.is_ascii_hexdigit() {
-            return None;
-        }
-    }
+    let letters = hex(run)?;
     // A number is no hash, nor are all bits set; letters alone, or one of them, are what people write who need a hash for a test.
     let plausible = letters && !run.iter().all(|byte| byte | 0x20 == b'f') && !(run.len() == 32 && is_address(run));
     // A directory of that name, as caches have them, is no file.
@@ -32,6 +27,21 @@ pub(super) fn kind(bytes: &[u8], start: usize, end: usize) -> Option<IndicatorKi
     let other =
         directory || in_longer(bytes, start, end) || is_identifier(bytes, start) || is_resource(bytes, start, end);
     (plausible && !other).then_some(kind)
+}
+
+/// Whether there are letters among hex digits; `None` when there is anything else. Runs are at least as long as a lane.
+fn hex(run: &[u8]) -> Option<bool> {
+    let mut letters = 0;
+    let last = run.len().checked_sub(Lane::LENGTH)?;
+    for start in (0..last).step_by(Lane::LENGTH).chain([last]) {
+        let lane = Lane::load(run, start);
+        let letter = lane.with(0x20).within(b'a', b'f');
+        if (letter | lane.within(b'0', b'9')).bits() != 0xffff {
+            return None;
+        }
+        letters |= letter.bits();
+    }
+    Some(letters != 0)
 }
 
 /// Whether 32 digits are an address of version six written without its signs: a prefix that is in use, and a long filling behind it.

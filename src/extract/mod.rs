@@ -27,6 +27,7 @@ mod field;
 mod hash;
 mod headline;
 pub mod keywords;
+mod lately;
 mod marking;
 pub(crate) mod name;
 mod noted;
@@ -37,7 +38,13 @@ mod shelf;
 mod url;
 mod visit;
 
-use std::{cell::RefCell, sync::Arc};
+use std::{
+    cell::RefCell,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 pub use config::{Config, Defang};
 pub use extraction::{Extraction, Match, Sighted};
@@ -48,12 +55,15 @@ use crate::{
     event,
     model::{Indicator, Kind, NotedKind},
 };
+use field::Field;
 use shelf::{Held, Shelf};
 use visit::{Collector, Scratch};
 
 /// What is looked for; built once, shared by all shards.
 #[derive(Clone, Debug)]
 pub struct Extractor {
+    /// One for each that was made; clones share it, as they find the same.
+    number: u64,
     kinds: Kinds,
     /// Whether kinds are looked for that are noted only.
     noted: bool,
@@ -80,7 +90,7 @@ impl Kinds {
 
 thread_local! {
     /// Buffers of the walk; their contents have no meaning between two extractions.
-    static SCRATCH: RefCell<(event::Scratch, Scratch, Held)> = RefCell::default();
+    static SCRATCH: RefCell<(event::Scratch<Field>, Scratch, Held)> = RefCell::default();
 }
 
 impl Extractor {
@@ -88,7 +98,9 @@ impl Extractor {
     pub fn new(config: &Config) -> Self {
         let kinds = config.kinds.iter().fold(0_u32, |set, kind| set | 1 << kind.index());
         let kinds = Kinds(kinds);
+        static MADE: AtomicU64 = AtomicU64::new(0);
         Self {
+            number: MADE.fetch_add(1, Ordering::Relaxed),
             kinds,
             noted: kinds.has_noted(),
             max: config.max_per_event,

@@ -176,15 +176,6 @@ impl Table {
     }
 }
 
-/// The classes of all rules for a last segment, whatever stands before it, and whether one of them fits every path.
-pub(super) fn classes(last: &str) -> impl Iterator<Item = (Class, bool)> {
-    let table = &*TABLE;
-    let rules = first(last).and_then(|first| table.rules.get(first..)).unwrap_or_default();
-    let segment = rules.first().map_or("", |rule| rule.0);
-    let same = rules.iter().take_while(move |rule| rule.0 == segment);
-    same.map(|&(last, path, whole, field)| (field.class, !whole && path.len() == last.len()))
-}
-
 /// The first rule with this last segment.
 fn first(last: &str) -> Option<usize> {
     let table = &*TABLE;
@@ -228,12 +219,6 @@ pub(super) fn hash(segment: &[u8]) -> usize {
     const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
     let hash = ((head | CASE) ^ segment.len() as u64).wrapping_mul(ODD).rotate_left(29) ^ (tail | CASE);
     (hash.wrapping_mul(ODD) >> 32) as usize
-}
-
-/// The paths of all rules.
-#[cfg(test)]
-pub(super) fn paths() -> impl Iterator<Item = &'static str> {
-    RULES.iter().map(|rule| rule.0.trim_start_matches('^'))
 }
 
 #[cfg(test)]

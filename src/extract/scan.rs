@@ -142,6 +142,10 @@ impl<'a> Value<'a> {
             sink.add_text(IndicatorKind::Ipv4, self.text, self.source.span(0..self.text.len()));
             return;
         }
+        if let Some(marks) = self.is_word() {
+            self.word(0..self.bytes.len(), marks, sink);
+            return;
+        }
         let undone = match sink.extractor.defang {
             Defang::Aggressive => refang::refang(self.text, true, layer),
             Defang::Off | Defang::Standard => Undone::Nothing,
@@ -153,6 +157,19 @@ impl<'a> Value<'a> {
                 Value::undone(layer.over(&self.source), self.class, undone).pieces(sink, None)
             }
         }
+    }
+
+    /// What is in the text, if it is a single word of ASCII: nothing can be undone in it, and nothing but a word is there.
+    fn is_word(&self) -> Option<u8> {
+        let mut marks = 0;
+        for &byte in self.bytes {
+            let mark = WORD[usize::from(byte)];
+            if mark == 0 || !byte.is_ascii() {
+                return None;
+            }
+            marks |= mark;
+        }
+        (self.bytes.len() >= 2).then_some(marks)
     }
 
     /// Goes through the pieces in which something may stand; `layer` is there when defanged forms may still have to be undone.

@@ -6,6 +6,7 @@ use crate::{
         Defang, Extraction, Extractor, Keywords,
         anchor::Anchors,
         field::{Class, Field, Fields},
+        lately::{self, Lately},
         name::Suffixes,
         noted,
         scan::{SHORTEST, Sink, Value},
@@ -25,8 +26,9 @@ pub(super) struct Scratch {
     pub(super) refanged: Layer,
     suffixes: Suffixes,
     fields: Fields,
+    lately: Lately,
     /// Memory for events inside values, one for each depth.
-    inner: [event::Scratch; DEPTH],
+    inner: [event::Scratch<Field>; DEPTH],
 }
 
 /// Takes the values of one event and adds what is in them to an extraction.
@@ -45,11 +47,17 @@ impl<'a> Collector<'a> {
         out: &'a mut Extraction,
         scratch: &'a mut Scratch,
     ) -> Self {
+        scratch.lately.belong(extractor.number);
         Self { extractor, keywords, out, scratch }
     }
 
     fn take(&mut self, path: &str, field: Field, value: Written<'_>, bits: Bits) {
         let Some(look) = self.look(&value, bits, field.class) else { return };
+        if look.only_indicators()
+            && let Some(source) = value.as_it_stands()
+        {
+            return self.take_plain(path, field, source);
+        }
         value.read(|source| {
             if may_hold_event(source.text()) {
                 let mut inner = Inner { collector: self, path, field, depth: 0 };
@@ -59,6 +67,53 @@ impl<'a> Collector<'a> {
             }
             self.read(look, path, field, source);
         });
+    }
+
+    /// Takes a value that stands in the payload as it reads, in which nothing but indicators is looked for.
+    #[inline]
+    fn take_plain(&mut self, path: &str, field: Field, source: Source<'_>) {
+        let (text, class) = (source.text(), field.class);
+        let place = Lately::place(text, class);
+        if let Some(place) = place.filter(|_| class.is_typed())
+            && self.recall(place, path, field, source)
+        {
+            return;
+        }
+        if may_hold_event(text) {
+            let mut inner = Inner { collector: self, path, field, depth: 0 };
+            if inner.walk(source) {
+                return;
+            }
+        }
+        if let Some(place) = place.filter(|_| !class.is_typed()) {
+            // Most of them hold nothing, which is quickly seen, and few come again.
+            let aggressive = self.extractor.defang == Defang::Aggressive;
+            let mut anchors = Anchors::new(text.as_bytes(), class, false);
+            if !aggressive && anchors.next(&mut self.scratch.suffixes).is_none() {
+                return;
+            }
+            if self.recall(place, path, field, source) {
+                return;
+            }
+        }
+        let base = source.span(0..0).start;
+        let before = self.out.count();
+        self.scan(path, field, source);
+        let Some(place) = place else { return };
+        if let Some(found) = self.out.since(before, base) {
+            self.scratch.lately.learn(place, text, class, found);
+        }
+    }
+
+    /// Adds what was found in the same text lately; false when it is not known.
+    #[inline]
+    fn recall(&mut self, place: lately::Place, path: &str, field: Field, source: Source<'_>) -> bool {
+        let Some(said) = self.scratch.lately.recall(place, source.text(), field.class) else { return false };
+        if let Some(found) = said {
+            let span = source.span(found.start..found.end);
+            self.out.add_hashed(found.kind, found.value, found.hash, path, field.role, span, self.extractor.max);
+        }
+        true
     }
 
     /// Scans a value that is said to be an indicator.
@@ -135,44 +190,22 @@ struct Look {
     noted: bool,
 }
 
-/// Whether a value of a field with this last segment is worth being looked at, whatever else the path says.
-#[inline]
-fn wants(collector: &mut Collector<'_>, key: &str, raw: &str, bits: Bits) -> bool {
-    (collector.extractor.noted && raw.len() >= noted::SHORTEST)
-        || wants_indicators(collector, key, raw, bits)
-        || collector.keywords.is_some_and(|keywords| keywords.are_in(raw, bits.any(Bits::BACKSLASH)))
-}
-
-/// Most values are told to hold nothing here, before their paths are written and their fields looked up.
-fn wants_indicators(collector: &mut Collector<'_>, key: &str, raw: &str, bits: Bits) -> bool {
-    if raw.len() < 2 {
-        return false;
+impl Look {
+    #[inline]
+    fn only_indicators(self) -> bool {
+        !self.keywords && !self.noted
     }
-    if key.is_empty() || collector.extractor.defang == Defang::Aggressive {
-        return true;
-    }
-    let hint = collector.scratch.fields.hint(key);
-    if hint.single || !hint.any {
-        return hint.any;
-    }
-    if !bits.any(Bits::SIGN | Bits::BACKSLASH) && raw.len() < SHORTEST {
-        return false;
-    }
-    let escaped = bits.any(Bits::BACKSLASH);
-    raw.starts_with('\\')
-        || may_hold_event(raw)
-        || Anchors::are_in(raw.as_bytes(), escaped, hint, &mut collector.scratch.suffixes)
 }
 
 impl Visitor for Collector<'_> {
-    #[inline]
-    fn wants(&mut self, key: &str, raw: &str, bits: Bits) -> bool {
-        wants(self, key, raw, bits)
+    type Field = Field;
+
+    fn field(&mut self, path: &str) -> Field {
+        self.scratch.fields.of(path)
     }
 
     #[inline]
-    fn value(&mut self, path: &str, value: Written<'_>, bits: Bits) {
-        let field = self.scratch.fields.of(path);
+    fn value(&mut self, path: &str, field: Field, value: Written<'_>, bits: Bits) {
         self.take(path, field, value, bits);
     }
 
@@ -229,12 +262,13 @@ impl Inner<'_, '_> {
 }
 
 impl Visitor for Inner<'_, '_> {
-    fn wants(&mut self, key: &str, raw: &str, bits: Bits) -> bool {
-        wants(self.collector, key, raw, bits)
+    type Field = Field;
+
+    fn field(&mut self, path: &str) -> Field {
+        self.collector.scratch.fields.of(path)
     }
 
-    fn value(&mut self, path: &str, value: Written<'_>, bits: Bits) {
-        let inner = self.collector.scratch.fields.of(path);
+    fn value(&mut self, _path: &str, inner: Field, value: Written<'_>, bits: Bits) {
         let Some(look) = self.collector.look(&value, bits, inner.class) else { return };
         value.read(|source| {
             if may_hold_event(source.text()) {

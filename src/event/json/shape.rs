@@ -19,11 +19,28 @@ pub(super) enum Slot {
     Enrichments,
     /// The top-level member `threat.enrichments`.
     DottedEnrichments,
+    /// A top-level member under that name.
+    DottedEnrichment,
     /// A candidate for the id; the smallest rank wins.
     Id(u8),
 }
 
 impl Slot {
+    /// What a key of the top-level object is.
+    pub(super) fn of(key: &str) -> Self {
+        match key {
+            "sidelight" => Self::Ours,
+            "event" => Self::Event,
+            "threat" => Self::Threat,
+            "threat.enrichments" => Self::DottedEnrichments,
+            "event.id" => Self::Id(0),
+            "_id" => Self::Id(1),
+            "id" => Self::Id(2),
+            _ if key.starts_with("threat.enrichments.") => Self::DottedEnrichment,
+            _ => Self::None,
+        }
+    }
+
     pub(super) const fn is_enrichments(self) -> bool {
         matches!(self, Self::Enrichments | Self::DottedEnrichments)
     }
@@ -47,28 +64,15 @@ pub(super) struct Shape {
 }
 
 impl Shape {
-    /// A key of the top-level object, which starts at `start`.
-    pub(super) fn member(&mut self, key: &str, start: usize) -> Slot {
+    /// A member of the top-level object, whose key starts at `start`.
+    pub(super) fn member(&mut self, slot: Slot, start: usize) {
         self.member_start = start;
-        let slot = match key {
-            "sidelight" => Slot::Ours,
-            "event" => Slot::Event,
-            "threat" => Slot::Threat,
-            "threat.enrichments" => Slot::DottedEnrichments,
-            "event.id" => Slot::Id(0),
-            "_id" => Slot::Id(1),
-            "id" => Slot::Id(2),
-            _ => {
-                if key.starts_with("threat.enrichments.") {
-                    self.dotted = Threat::Unfit;
-                }
-                Slot::None
-            }
-        };
-        if slot != Slot::Ours {
-            self.kept += 1;
+        match slot {
+            Slot::Ours => return,
+            Slot::DottedEnrichment => self.dotted = Threat::Unfit,
+            Slot::None | Slot::Event | Slot::Threat | Slot::Enrichments | Slot::DottedEnrichments | Slot::Id(_) => {}
         }
-        slot
+        self.kept += 1;
     }
 
     /// Whether keys of this member matter.
@@ -95,7 +99,7 @@ impl Shape {
             }
             Slot::Threat | Slot::Enrichments => self.nested = Threat::Unfit,
             Slot::DottedEnrichments => self.dotted = Threat::Unfit,
-            Slot::None | Slot::Ours | Slot::Event => {}
+            Slot::None | Slot::Ours | Slot::Event | Slot::DottedEnrichment => {}
         }
     }
 
@@ -111,7 +115,12 @@ impl Shape {
                     *id = None;
                 }
             }
-            Slot::None | Slot::Ours | Slot::Event | Slot::Enrichments | Slot::DottedEnrichments => {}
+            Slot::None
+            | Slot::Ours
+            | Slot::Event
+            | Slot::Enrichments
+            | Slot::DottedEnrichments
+            | Slot::DottedEnrichment => {}
         }
     }
 
@@ -122,7 +131,7 @@ impl Shape {
             // `Unfit` set when it opened as an object stays.
             Slot::Enrichments => Self::array(&mut self.nested, close, empty),
             Slot::DottedEnrichments => Self::array(&mut self.dotted, close, empty),
-            Slot::None | Slot::Ours | Slot::Event | Slot::Threat | Slot::Id(_) => {}
+            Slot::None | Slot::Ours | Slot::Event | Slot::Threat | Slot::DottedEnrichment | Slot::Id(_) => {}
         }
         if depth == 1 {
             self.close = close;

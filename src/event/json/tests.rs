@@ -9,12 +9,15 @@ use crate::event::Threat;
 struct Seen(Vec<(String, String)>);
 
 impl Strings for Seen {
-    fn wants(&mut self, _key: &str, _raw: &str, _bits: Bits) -> bool {
-        true
+    type Field = usize;
+
+    fn field(&mut self, path: &str) -> usize {
+        path.len()
     }
 
-    fn string(&mut self, path: &str, raw: &str, start: usize, _bits: Bits) {
+    fn string(&mut self, path: &str, field: usize, raw: &str, start: usize, _bits: Bits) {
         assert!(start > 0);
+        assert_eq!(field, path.len());
         self.0.push((path.to_owned(), raw.to_owned()));
     }
 }

@@ -78,3 +78,39 @@ proptest! {
         prop_assert_eq!(found(&json), plain, "{}", text);
     }
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_was_read_lately_is_read_alike(
+        texts in prop::collection::vec(tempting(), 1..4),
+        keys in prop::collection::vec(prop_oneof![
+            Just("source.ip"), Just("url.full"), Just("file.hash.sha256"), Just("dns.question.name"), Just("user.email"),
+            Just("message"), Just("process.command_line"), Just("http.version"), Just("trace.id"), Just("k\u{e9}y\"\\"), Just(""),
+        ], 1..5),
+        aggressive in any::<bool>(),
+    ) {
+        let defang = if aggressive { Defang::Aggressive } else { Defang::Standard };
+        let config = Config { defang, ..Config::default() };
+        let nested: serde_json::Map<_, _> =
+            keys.iter().zip(texts.iter().cycle()).map(|(key, text)| ((*key).to_owned(), serde_json::json!([text, { "ip": text }]))).collect();
+        let payload = serde_json::json!({ "a": nested.clone(), "event": nested }).to_string();
+        let all = |extractor: &Extractor| {
+            let mut out = Extraction::default();
+            extractor.extract(payload.as_bytes(), &mut out);
+            let matches: Vec<_> = out.matches().map(|found| format!("{found:?}")).collect();
+            let roles: Vec<_> = out.iter().map(|sighted| (sighted.role, sighted.fields().collect::<Vec<_>>().join(" "))).collect();
+            (matches, roles, out.truncated())
+        };
+        let extractor = Extractor::new(&config);
+        let first = all(&extractor);
+        prop_assert_eq!(&all(&extractor), &first, "warm: {}", payload);
+        prop_assert_eq!(&all(&Extractor::new(&config)), &first, "cold: {}", payload);
+        let elsewhere = std::thread::scope(|scope| scope.spawn(|| all(&extractor)).join());
+        prop_assert_eq!(&elsewhere.unwrap(), &first, "another thread: {}", payload);
+        // Of another extractor nothing is remembered.
+        let few = Extractor::new(&Config { kinds: vec![IndicatorKind::Ipv4.into()], ..config });
+        prop_assert!(all(&few).0.iter().all(|found| found.contains("Ipv4")), "{}", payload);
+    }
+}
