@@ -8,7 +8,7 @@
 //! - A value takes a slot when it is seen for the second time: a flood of values that come once does not send the others away.
 //! - Bounded: one entry a slot, of values up to 512 bytes.
 
-use std::{hash::BuildHasher, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use crate::{
     cache::{Cache, Entry, Hit},
@@ -62,7 +62,6 @@ struct Slot {
 #[derive(Debug)]
 pub struct Front {
     cache: Cache,
-    hasher: foldhash::fast::RandomState,
     /// Hashes of what the slots of each set hold, side by side: a look-up reads no slot but its own.
     tags: Vec<[u64; WAYS]>,
     slots: Vec<[Option<Slot>; WAYS]>,
@@ -75,14 +74,17 @@ impl Front {
     pub fn new(cache: Cache) -> Self {
         let mut slots = Vec::new();
         slots.resize_with(SETS, Default::default);
-        let hasher = foldhash::fast::RandomState::default();
-        Self { cache, hasher, tags: vec![[0; WAYS]; SETS], slots, door: vec![0; DOOR] }
+        Self { cache, tags: vec![[0; WAYS]; SETS], slots, door: vec![0; DOOR] }
     }
 
     /// What is remembered of an indicator as it was found in an event.
-    #[inline]
     pub fn recall(&self, found: IndicatorRef<'_>, now: Duration) -> Option<Recalled> {
-        let hash = self.hasher.hash_one(found);
+        self.recall_by(found.fingerprint(), found, now)
+    }
+
+    /// As [`Front::recall`], of an indicator whose fingerprint is known.
+    #[inline]
+    pub fn recall_by(&self, hash: u64, found: IndicatorRef<'_>, now: Duration) -> Option<Recalled> {
         let set = hash as usize % SETS;
         let way = self.way(hash, found)?;
         let slot = self.slots.get(set)?.get(way)?.as_ref().filter(|slot| now < slot.until)?;
@@ -135,7 +137,7 @@ impl Front {
         if indicator.value.len() > LONGEST {
             return;
         }
-        let hash = self.hasher.hash_one(indicator);
+        let hash = indicator.fingerprint();
         let set = hash as usize % SETS;
         let known = self.way(hash, indicator);
         if known.is_none() && !self.knocks_again(hash) {

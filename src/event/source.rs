@@ -89,17 +89,23 @@ impl<'a> Source<'a> {
     pub fn slice(&self, range: Range<usize>) -> Self {
         let start = range.start.min(self.text.len());
         let text = self.text.get(range).unwrap_or_default();
-        let origin = match self.origin {
-            Origin::At(offset) => Origin::At(offset + start),
-            Origin::Mapped { points, skip, below } => Origin::Mapped { points, skip: skip + start, below },
-        };
-        Self { text, origin }
+        Self { text, origin: self.origin.behind(start) }
     }
 
-    /// Whether it stands in the payload as it reads.
+    /// As [`Source::slice`], of a part that is at hand already.
     #[inline]
-    pub const fn is_written(&self) -> bool {
-        matches!(self.origin, Origin::At(_))
+    pub(super) fn part<'s>(&'s self, text: &'s str, start: usize) -> Source<'s> {
+        debug_assert_eq!(self.text.get(start..start + text.len()), Some(text));
+        Source { text, origin: self.origin.behind(start) }
+    }
+
+    /// Where it stands in the payload, if it stands there as it reads.
+    #[inline]
+    pub const fn offset(&self) -> Option<usize> {
+        match self.origin {
+            Origin::At(offset) => Some(offset),
+            Origin::Mapped { .. } => None,
+        }
     }
 
     /// Whether something inside of the part `range` is written otherwise in the layer below.
@@ -120,7 +126,15 @@ impl<'a> Source<'a> {
     }
 }
 
-impl Origin<'_> {
+impl<'a> Origin<'a> {
+    #[inline]
+    const fn behind(self, start: usize) -> Origin<'a> {
+        match self {
+            Self::At(offset) => Self::At(offset + start),
+            Self::Mapped { points, skip, below } => Self::Mapped { points, skip: skip + start, below },
+        }
+    }
+
     fn start(&self, offset: usize) -> usize {
         match *self {
             Self::At(base) => base + offset,

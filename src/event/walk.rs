@@ -203,7 +203,7 @@ impl<V: Visitor> Strings for Hand<'_, V> {
 
     #[inline]
     fn string(&mut self, path: &str, field: V::Field, raw: &str, start: usize, bits: Bits) {
-        let value = self.source.slice(start..start + raw.len());
+        let value = self.source.part(raw, start);
         let written = if bits.any(Bits::BACKSLASH) { Written::json(value, self.layer) } else { Written::plain(value) };
         self.visitor.value(or_message(path), field, written, bits);
     }

@@ -30,10 +30,10 @@ impl<'a> Written<'a> {
         self.layer.is_some()
     }
 
-    /// The value where it stands in the payload as it reads.
+    /// Where it begins in the payload, if it stands there as it is written.
     #[inline]
-    pub fn as_it_stands(&self) -> Option<Source<'a>> {
-        (self.layer.is_none() && self.source.is_written()).then_some(self.source)
+    pub const fn offset(&self) -> Option<usize> {
+        self.source.offset()
     }
 
     /// Hands the value with its escapes undone to `read`.

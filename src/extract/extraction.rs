@@ -2,12 +2,12 @@
 //!
 //! Everything lives in a few arenas that are emptied and filled again, so that a warm extraction does not allocate.
 
-use std::{hash::BuildHasher, ops::Range};
+use std::ops::Range;
 
 use crate::{
     event::Outline,
     extract::lately,
-    model::{IndicatorKind, IndicatorRef, Kind, Marking, Role},
+    model::{IndicatorKind, IndicatorRef, Kind, Marking, Role, fingerprint},
 };
 
 /// Fields that are kept for one indicator; an indicator in more fields than this has the first ones.
@@ -75,6 +75,11 @@ impl<'a> Sighted<'a> {
     /// Kind and value, for look-ups; none of what is only noted.
     pub fn indicator(&self) -> Option<IndicatorRef<'a>> {
         Some(IndicatorRef { kind: self.kind.indicator()?, value: self.value })
+    }
+
+    /// As [`IndicatorRef::fingerprint`], known already; of what is only noted one of its own.
+    pub fn fingerprint(&self) -> u64 {
+        self.from.entries.get(self.index).map_or(0, |entry| entry.hash)
     }
 
     /// The distinct field paths it was found in, dotted as ECS writes them, at most 32; never empty. `message` for plain text.
@@ -207,7 +212,7 @@ impl Extraction {
 
     /// Adds a match. `max` bounds the distinct indicators.
     pub(super) fn add(&mut self, kind: Kind, value: &str, path: &str, role: Role, span: Range<usize>, max: usize) {
-        self.add_hashed(kind, value, hash(kind, value), path, role, span, max);
+        self.add_hashed(kind, value, fingerprint(kind.index() as u8, value), path, role, span, max);
     }
 
     /// How many matches there are.
@@ -347,10 +352,4 @@ impl Extraction {
     fn field(&self, index: u32) -> &str {
         self.fields.get(index as usize).map_or(crate::event::MESSAGE, |&range| self.part(range))
     }
-}
-
-/// Seeded at start, so that nobody can choose values that collide.
-fn hash(kind: Kind, value: &str) -> u64 {
-    static STATE: std::sync::LazyLock<foldhash::fast::RandomState> = std::sync::LazyLock::new(Default::default);
-    STATE.hash_one((kind.index() as u8, value))
 }

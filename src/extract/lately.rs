@@ -39,7 +39,7 @@ struct Slot {
     /// Of the canonical value.
     found_hash: u64,
     kind: Option<Kind>,
-    class: Class,
+    under: Under,
     /// Bytes of the value; none for an empty slot.
     length: u8,
     span: (u8, u8),
@@ -52,16 +52,27 @@ const EMPTY: Slot = Slot {
     hash: 0,
     found_hash: 0,
     kind: None,
-    class: Class::Nothing,
+    under: Under { class: Class::Nothing, escaped: false },
     length: 0,
     span: (0, 0),
     canonical: 0,
     bytes: [0; ROOM],
 };
 
+/// What a value depends on beside its text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Under {
+    pub(super) class: Class,
+    /// It has escapes of a JSON string.
+    pub(super) escaped: bool,
+}
+
 /// Where a value would be.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Place(u64);
+pub(super) struct Place {
+    hash: u64,
+    under: Under,
+}
 
 impl Lately {
     /// Makes it the memory of the extractor with this number.
@@ -76,16 +87,19 @@ impl Lately {
 
     /// The place of a value; none for one that is not kept.
     #[inline]
-    pub(super) fn place(value: &str, class: Class) -> Option<Place> {
+    pub(super) fn place(value: &str, under: Under) -> Option<Place> {
         static STATE: LazyLock<foldhash::fast::RandomState> = LazyLock::new(Default::default);
-        (1..=ROOM).contains(&value.len()).then(|| Place(STATE.hash_one((class as u8, value))))
+        let of = (under.class as u8) << 1 | u8::from(under.escaped);
+        (1..=ROOM).contains(&value.len()).then(|| Place { hash: STATE.hash_one((of, value)), under })
     }
 
     /// What was found in a value, if that is known: nothing, or one thing.
     #[inline]
-    pub(super) fn recall<'a>(&'a self, place: Place, value: &'a str, class: Class) -> Option<Option<Found<'a>>> {
-        let slot =
-            self.slots.get(place.0 as usize % KEPT).filter(|slot| slot.hash == place.0 && slot.class == class)?;
+    pub(super) fn recall<'a>(&'a self, place: Place, value: &'a str) -> Option<Option<Found<'a>>> {
+        let slot = self.slots.get(place.hash as usize % KEPT)?;
+        if slot.hash != place.hash || slot.under != place.under {
+            return None;
+        }
         let length = usize::from(slot.length);
         if slot.bytes.get(..length)? != value.as_bytes() {
             return None;
@@ -100,8 +114,8 @@ impl Lately {
     }
 
     /// Notes what was found in a value, if there is room for it.
-    pub(super) fn learn(&mut self, place: Place, value: &str, class: Class, found: Option<Found<'_>>) {
-        let Some(slot) = self.slots.get_mut(place.0 as usize % KEPT) else { return };
+    pub(super) fn learn(&mut self, place: Place, value: &str, found: Option<Found<'_>>) {
+        let Some(slot) = self.slots.get_mut(place.hash as usize % KEPT) else { return };
         let written = found.is_none_or(|found| value.get(found.start..found.end) == Some(found.value));
         let canonical = if written { "" } else { found.map_or("", |found| found.value) };
         let length = value.len();
@@ -110,8 +124,8 @@ impl Lately {
         head.copy_from_slice(value.as_bytes());
         tail.copy_from_slice(canonical.as_bytes());
         // No number is above `ROOM`.
-        slot.hash = place.0;
-        slot.class = class;
+        slot.hash = place.hash;
+        slot.under = place.under;
         slot.length = length as u8;
         slot.canonical = canonical.len() as u8;
         slot.kind = found.map(|found| found.kind);
@@ -124,6 +138,8 @@ impl Lately {
 mod tests {
     use super::*;
     use crate::model::IndicatorKind;
+
+    const HOST: Under = Under { class: Class::Host, escaped: false };
 
     #[test]
     fn a_value_is_known_by_its_text_and_class_to_one_extractor() {
@@ -138,22 +154,23 @@ mod tests {
             ("x", None),
         ];
         for (value, found) in rows {
-            let place = Lately::place(value, Class::Host).unwrap();
-            assert_eq!(lately.recall(place, value, Class::Host), None);
-            lately.learn(place, value, Class::Host, found);
-            assert_eq!(lately.recall(place, value, Class::Host), Some(found));
-            assert_eq!(lately.recall(place, value, Class::Text), None);
-            assert_eq!(lately.recall(place, "another", Class::Host), None);
+            let place = Lately::place(value, HOST).unwrap();
+            assert_eq!(lately.recall(place, value), None);
+            lately.learn(place, value, found);
+            assert_eq!(lately.recall(place, value), Some(found));
+            assert_eq!(lately.recall(place, "another"), None);
+            for other in [Under { class: Class::Text, ..HOST }, Under { escaped: true, ..HOST }] {
+                assert_eq!(lately.recall(Place { under: other, ..place }, value), None);
+                assert_eq!(lately.recall(Lately::place(value, other).unwrap(), value), None);
+            }
         }
         lately.belong(1);
         let (value, found) = rows[0];
-        let place = Lately::place(value, Class::Host).unwrap();
-        assert_eq!(lately.recall(place, value, Class::Host), Some(found));
+        let place = Lately::place(value, HOST).unwrap();
+        assert_eq!(lately.recall(place, value), Some(found));
         lately.belong(2);
-        assert_eq!(lately.recall(place, value, Class::Host), None);
-        assert!(
-            Lately::place("", Class::Host).is_none() && Lately::place(&"x".repeat(ROOM + 1), Class::Host).is_none()
-        );
+        assert_eq!(lately.recall(place, value), None);
+        assert!(Lately::place("", HOST).is_none() && Lately::place(&"x".repeat(ROOM + 1), HOST).is_none());
     }
 
     #[test]
@@ -161,12 +178,12 @@ mod tests {
         let mut lately = Lately::default();
         lately.belong(1);
         let value = "X".repeat(ROOM);
-        let place = Lately::place(&value, Class::Host).unwrap();
+        let place = Lately::place(&value, HOST).unwrap();
         let lower = value.to_lowercase();
         let found = Found { kind: IndicatorKind::Domain.into(), value: &lower, hash: 7, start: 0, end: ROOM };
-        lately.learn(place, &value, Class::Host, Some(found));
-        assert_eq!(lately.recall(place, &value, Class::Host), None);
-        lately.learn(place, &value, Class::Host, None);
-        assert_eq!(lately.recall(place, &value, Class::Host), Some(None));
+        lately.learn(place, &value, Some(found));
+        assert_eq!(lately.recall(place, &value), None);
+        lately.learn(place, &value, None);
+        assert_eq!(lately.recall(place, &value), Some(None));
     }
 }

@@ -10,8 +10,9 @@ use memchr::memmem::Finder;
 
 use crate::model::{Marking, Tlp};
 
-static SPELLINGS: LazyLock<[Finder<'static>; 3]> =
-    LazyLock::new(|| ["tlp", "TLP", "Tlp"].map(|word| Finder::new(word.as_bytes())));
+/// The last two letters, in the spellings that are met.
+static LETTERS: LazyLock<[Finder<'static>; 2]> =
+    LazyLock::new(|| ["lp", "LP"].map(|word| Finder::new(word.as_bytes())));
 
 /// Bytes between the letters and the marking, at most.
 const GAP: usize = 10;
@@ -21,7 +22,8 @@ const LIST: usize = 1024;
 /// The marking of a payload. `json`: it is a JSON object; `ours` are ranges that are not the event's own.
 pub(super) fn of(payload: &[u8], json: bool, ours: &[Range<usize>]) -> Marking {
     let mut marking = Marking::default();
-    if !SPELLINGS.iter().any(|spelling| spelling.find(payload).is_some()) {
+    let is_behind_t = |at: usize| at.checked_sub(1).is_some_and(|before| payload[before] | 0x20 == b't');
+    if !LETTERS.iter().any(|letters| letters.find_iter(payload).any(is_behind_t)) {
         return marking;
     }
     for at in memchr::memchr2_iter(b't', b'T', payload) {

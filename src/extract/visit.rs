@@ -6,7 +6,7 @@ use crate::{
         Defang, Extraction, Extractor, Keywords,
         anchor::Anchors,
         field::{Class, Field, Fields},
-        lately::{self, Lately},
+        lately::{self, Lately, Under},
         name::Suffixes,
         noted,
         scan::{SHORTEST, Sink, Value},
@@ -51,69 +51,84 @@ impl<'a> Collector<'a> {
         Self { extractor, keywords, out, scratch }
     }
 
+    #[inline]
     fn take(&mut self, path: &str, field: Field, value: Written<'_>, bits: Bits) {
-        let Some(look) = self.look(&value, bits, field.class) else { return };
-        if look.only_indicators()
-            && let Some(source) = value.as_it_stands()
-        {
-            return self.take_plain(path, field, source);
-        }
-        value.read(|source| {
-            if may_hold_event(source.text()) {
-                let mut inner = Inner { collector: self, path, field, depth: 0 };
-                if inner.walk(source) {
-                    return;
-                }
+        if self.keywords.is_some() || self.extractor.noted {
+            let look = self.look(&value, bits, field.class);
+            if look.keywords || look.noted {
+                value.read(|source| {
+                    if !self.embedded(path, field, source) {
+                        self.read(look, path, field, source);
+                    }
+                });
+                return;
             }
-            self.read(look, path, field, source);
-        });
+        }
+        if may_hold(&value, bits, field.class) {
+            self.take_indicators(path, field, value);
+        }
     }
 
-    /// Takes a value that stands in the payload as it reads, in which nothing but indicators is looked for.
-    #[inline]
-    fn take_plain(&mut self, path: &str, field: Field, source: Source<'_>) {
-        let (text, class) = (source.text(), field.class);
-        let place = Lately::place(text, class);
-        if let Some(place) = place.filter(|_| class.is_typed())
-            && self.recall(place, path, field, source)
-        {
+    /// Takes a value in which nothing but indicators is looked for.
+    fn take_indicators(&mut self, path: &str, field: Field, value: Written<'_>) {
+        let (raw, class, escaped) = (value.raw(), field.class, value.is_escaped());
+        let offset = value.offset();
+        let place = offset.and_then(|_| Lately::place(raw, Under { class, escaped }));
+        if class.is_typed() && self.recall(place, offset, raw, path, field) {
             return;
         }
-        if may_hold_event(text) {
-            let mut inner = Inner { collector: self, path, field, depth: 0 };
-            if inner.walk(source) {
+        // Most of the others hold nothing, which is quickly seen, and few come again.
+        if !class.is_typed() && (escaped || place.is_some()) {
+            if !self.has_anchor(raw, class, escaped) {
+                return;
+            }
+            if self.recall(place, offset, raw, path, field) {
                 return;
             }
         }
-        if let Some(place) = place.filter(|_| !class.is_typed()) {
-            // Most of them hold nothing, which is quickly seen, and few come again.
-            let aggressive = self.extractor.defang == Defang::Aggressive;
-            let mut anchors = Anchors::new(text.as_bytes(), class, false);
-            if !aggressive && anchors.next(&mut self.scratch.suffixes).is_none() {
-                return;
-            }
-            if self.recall(place, path, field, source) {
-                return;
-            }
-        }
-        let base = source.span(0..0).start;
         let before = self.out.count();
-        self.scan(path, field, source);
-        let Some(place) = place else { return };
-        if let Some(found) = self.out.since(before, base) {
-            self.scratch.lately.learn(place, text, class, found);
+        value.read(|source| {
+            if !self.embedded(path, field, source) {
+                self.scan(path, field, source);
+            }
+        });
+        if let (Some(place), Some(offset)) = (place, offset)
+            && let Some(found) = self.out.since(before, offset)
+        {
+            self.scratch.lately.learn(place, raw, found);
         }
     }
 
-    /// Adds what was found in the same text lately; false when it is not known.
+    /// Whether an indicator can be in a value, seen before its escapes are undone.
+    fn has_anchor(&mut self, raw: &str, class: Class, escaped: bool) -> bool {
+        self.extractor.defang == Defang::Aggressive
+            || (escaped && raw.starts_with('\\'))
+            || may_hold_event(raw)
+            || Anchors::new(raw.as_bytes(), class, escaped).next(&mut self.scratch.suffixes).is_some()
+    }
+
+    /// Adds what was found in the same text lately; false when that is not known.
     #[inline]
-    fn recall(&mut self, place: lately::Place, path: &str, field: Field, source: Source<'_>) -> bool {
-        let Some(said) = self.scratch.lately.recall(place, source.text(), field.class) else { return false };
+    fn recall(
+        &mut self,
+        place: Option<lately::Place>,
+        offset: Option<usize>,
+        raw: &str,
+        path: &str,
+        field: Field,
+    ) -> bool {
+        let (Some(place), Some(offset)) = (place, offset) else { return false };
+        let Some(said) = self.scratch.lately.recall(place, raw) else { return false };
         if let Some(found) = said {
-            let span = source.span(found.start..found.end);
+            let span = offset + found.start..offset + found.end;
             self.out.add_hashed(found.kind, found.value, found.hash, path, field.role, span, self.extractor.max);
         }
         true
+    }
+
+    /// Walks the event that a value holds; false when it holds none.
+    fn embedded(&mut self, path: &str, field: Field, source: Source<'_>) -> bool {
+        may_hold_event(source.text()) && Inner { collector: self, path, field, depth: 0 }.walk(source)
     }
 
     /// Scans a value that is said to be an indicator.
@@ -122,13 +137,13 @@ impl<'a> Collector<'a> {
         self.scan(event::MESSAGE, field, Source::at(value, 0));
     }
 
-    /// What can be in a value, seen before its escapes are undone.
-    #[inline]
-    fn look(&mut self, value: &Written<'_>, bits: Bits, class: Class) -> Option<Look> {
-        let keywords = self.keywords.is_some_and(|keywords| keywords.may_be_in(value));
-        let indicators = self.worth_a_look(value, bits, class);
-        let noted = self.extractor.noted && value.raw().len() >= noted::SHORTEST;
-        (keywords || indicators || noted).then_some(Look { keywords, indicators, noted })
+    /// What is looked for in a value, seen before its escapes are undone.
+    fn look(&mut self, value: &Written<'_>, bits: Bits, class: Class) -> Look {
+        Look {
+            keywords: self.keywords.is_some_and(|keywords| keywords.may_be_in(value)),
+            indicators: may_hold(value, bits, class),
+            noted: self.extractor.noted && value.raw().len() >= noted::SHORTEST,
+        }
     }
 
     /// Finds what a value holds.
@@ -146,20 +161,6 @@ impl<'a> Collector<'a> {
         if look.indicators {
             self.scan(path, field, source);
         }
-    }
-
-    /// Whether an indicator can be in a value.
-    fn worth_a_look(&mut self, value: &Written<'_>, bits: Bits, class: Class) -> bool {
-        let raw = value.raw();
-        if class == Class::Nothing || raw.len() < 2 {
-            return false;
-        }
-        if class == Class::Host || self.extractor.defang == Defang::Aggressive || !value.is_escaped() {
-            return class == Class::Host || bits.any(Bits::SIGN) || raw.len() >= SHORTEST;
-        }
-        may_hold_event(raw)
-            || raw.starts_with('\\')
-            || Anchors::new(raw.as_bytes(), class, true).next(&mut self.scratch.suffixes).is_some()
     }
 
     fn scan(&mut self, path: &str, field: Field, source: Source<'_>) {
@@ -190,11 +191,12 @@ struct Look {
     noted: bool,
 }
 
-impl Look {
-    #[inline]
-    fn only_indicators(self) -> bool {
-        !self.keywords && !self.noted
-    }
+/// Whether an indicator can be in a value, by its length and what bytes it holds.
+#[inline]
+fn may_hold(value: &Written<'_>, bits: Bits, class: Class) -> bool {
+    let length = value.raw().len();
+    let some = bits.any(Bits::SIGN | Bits::BACKSLASH) || length >= SHORTEST || class == Class::Host;
+    class != Class::Nothing && length >= 2 && some
 }
 
 impl Visitor for Collector<'_> {
@@ -269,7 +271,16 @@ impl Visitor for Inner<'_, '_> {
     }
 
     fn value(&mut self, _path: &str, inner: Field, value: Written<'_>, bits: Bits) {
-        let Some(look) = self.collector.look(&value, bits, inner.class) else { return };
+        let look = self.collector.look(&value, bits, inner.class);
+        if !(look.keywords || look.indicators || look.noted) {
+            return;
+        }
+        if !(look.keywords || look.noted || inner.class == Class::Host)
+            && value.is_escaped()
+            && !self.collector.has_anchor(value.raw(), inner.class, true)
+        {
+            return;
+        }
         value.read(|source| {
             if may_hold_event(source.text()) {
                 let mut deeper =

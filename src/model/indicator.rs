@@ -2,8 +2,8 @@
 
 use std::{
     fmt,
-    hash::{Hash, Hasher},
-    sync::Arc,
+    hash::{BuildHasher, Hash, Hasher},
+    sync::{Arc, LazyLock},
 };
 
 /// The kind of an indicator. The text form is the `ioc_type` of annotations and the `type` of `sidelight extract`.
@@ -143,6 +143,17 @@ impl IndicatorRef<'_> {
     pub fn to_owned(self) -> Indicator {
         Indicator::new(self.kind, self.value)
     }
+
+    /// A hash for tables of this process. Seeded at the start, so that nobody can choose values that collide.
+    pub fn fingerprint(self) -> u64 {
+        fingerprint(self.kind.index() as u8, self.value)
+    }
+}
+
+/// The fingerprint of a value of the kind with this index among all kinds.
+pub(crate) fn fingerprint(kind: u8, value: &str) -> u64 {
+    static STATE: LazyLock<foldhash::fast::RandomState> = LazyLock::new(Default::default);
+    STATE.hash_one((kind, value))
 }
 
 /// What an indicator is in its event; it follows from the field in which it was found.

@@ -14,6 +14,7 @@ mod tlp;
 
 pub use assessment::{Assessment, Disposition, Queue, Status};
 pub use clock::{Clock, ManualClock, SharedClock, SystemClock};
+pub(crate) use indicator::fingerprint;
 pub use indicator::{Indicator, IndicatorKind, IndicatorRef, Role};
 pub use kind::{Kind, NotedKind};
 pub use record::{Header, Origin, Record};

@@ -98,7 +98,7 @@ impl Lookup {
             meter.suppressed(Suppression::NotedOnly);
             return Known::Suppressed(Suppression::NotedOnly);
         };
-        match self.cache.recall(indicator, now) {
+        match self.cache.recall_by(sighted.fingerprint(), indicator, now) {
             Some(Recalled::Suppressed(reason)) => {
                 meter.suppressed(reason);
                 return Known::Suppressed(reason);

@@ -100,18 +100,21 @@ impl<F: Copy> Fields<F> {
         self.nodes.get(place.0 as usize).map_or(Slot::None, |node| node.slot)
     }
 
-    /// The field that follows `last` as it did before: its key begins the text `rest`, with the closing quote behind it. Gives the
-    /// length of the key too.
+    /// The field that follows `last` as it did before: its key begins the text `rest`, with the closing quote behind it. Gives what it is to the
+    /// outline and the length of the key too.
     #[inline]
-    pub(super) fn next(&self, last: Place, parent: Place, rest: &[u8]) -> Option<(Place, usize)> {
+    pub(super) fn next(&self, last: Place, parent: Place, rest: &[u8]) -> Option<(Place, Slot, usize)> {
         let place = self.nodes.get(last.0 as usize)?.next;
-        let node = self.nodes.get(place.0 as usize).filter(|node| node.parent == parent)?;
+        let node = self.nodes.get(place.0 as usize)?;
+        if node.parent != parent {
+            return None;
+        }
         let length = (node.key.1 - node.key.0) as usize;
         let same = match rest.first_chunk() {
             Some(head) if length <= HEAD => (u128::from_le_bytes(*head) ^ node.head) & node.mask == 0,
             Some(_) | None => rest.starts_with(self.key(node)),
         };
-        same.then_some((place, length - 1))
+        same.then_some((place, node.slot, length - 1))
     }
 
     /// The field `key`, as written, of the object at `parent`; it is noted that it follows `last`. [`Place::NOWHERE`] when there is no room for it.
@@ -237,15 +240,19 @@ mod tests {
         assert_eq!(fields.get(ip), Some(("source.ip", 9)));
         assert_eq!(fields.get(other), Some(("ip", 2)));
         fields.begin(str::len);
-        assert_eq!(fields.next(Place::OBJECT, Place::OBJECT, br#"source":1"#), Some((source, 6)));
-        assert_eq!(fields.next(source, source, br#"ip":"#), Some((ip, 2)));
-        assert_eq!(fields.next(ip, Place::OBJECT, br#"\u0069p":"#), Some((other, 7)));
+        assert_eq!(fields.next(Place::OBJECT, Place::OBJECT, br#"source":1"#), Some((source, Slot::None, 6)));
+        assert_eq!(fields.next(source, source, br#"ip":"#), Some((ip, Slot::None, 2)));
+        assert_eq!(fields.next(ip, Place::OBJECT, br#"\u0069p":"#), Some((other, Slot::None, 7)));
         for rest in [&b"ip"[..], b"ipx\"", b"ix\"", b"\"", b""] {
             assert_eq!(fields.next(source, source, rest), None);
         }
         assert_eq!(fields.next(source, Place::OBJECT, br#"ip":"#), None, "the same key elsewhere is another field");
         assert_eq!(at(&mut fields, other, source, "ip"), ip);
-        assert_eq!(fields.next(other, source, br#"ip":"#), Some((ip, 2)), "the last one that followed counts");
+        assert_eq!(
+            fields.next(other, source, br#"ip":"#),
+            Some((ip, Slot::None, 2)),
+            "the last one that followed counts"
+        );
     }
 
     #[test]

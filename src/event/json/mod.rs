@@ -43,14 +43,26 @@ impl<F> Default for Memory<F> {
 #[derive(Clone, Copy, Debug)]
 struct Frame {
     object: bool,
-    /// Where the key stands under which the container stands; `None` for the root and in arrays.
-    key: Option<(usize, usize)>,
+    /// What the container is to the outline.
+    slot: Slot,
+    /// The key under which the container stands.
+    key: Key,
     /// The field of the container.
     place: Place,
     /// Length of the path of the container itself, once it has been written.
     path: usize,
-    /// What the container is to the outline.
-    slot: Slot,
+}
+
+/// Where a key stands in the text; nowhere for the root and in arrays.
+#[derive(Clone, Copy, Debug)]
+struct Key {
+    start: usize,
+    end: usize,
+}
+
+impl Key {
+    /// No key: before the first quote.
+    const NONE: Self = Self { start: 0, end: 0 };
 }
 
 /// What a well-formed document is.
@@ -78,7 +90,7 @@ pub(super) fn walk<S: Strings>(
         bytes: text.as_bytes(),
         pos: 0,
         memory,
-        key: None,
+        key: Key::NONE,
         place: Place::NOWHERE,
         slot: Slot::None,
         last: Place::NOWHERE,
@@ -99,8 +111,8 @@ struct Walk<'a, S: Strings> {
     bytes: &'a [u8],
     pos: usize,
     memory: &'a mut Memory<S::Field>,
-    /// Where the key of the value at hand stands; none in an array.
-    key: Option<(usize, usize)>,
+    /// The key of the value at hand.
+    key: Key,
     /// The field of the value at hand, and what it is to the outline.
     place: Place,
     slot: Slot,
@@ -168,12 +180,12 @@ impl<S: Strings> Walk<'_, S> {
     fn after(&mut self) -> Option<bool> {
         loop {
             let depth = self.memory.frames.len();
-            let Some(&frame) = self.memory.frames.last() else { return Some(false) };
-            let member = depth == 1 && frame.object;
+            let Some(&Frame { object, place, .. }) = self.memory.frames.last() else { return Some(false) };
+            let member = depth == 1 && object;
             if member {
                 self.shape.member_end(self.slot, self.pos);
             }
-            match (self.peek()?, frame.object) {
+            match (self.peek()?, object) {
                 (b',', true) => {
                     if member {
                         self.shape.comma(self.pos);
@@ -184,7 +196,7 @@ impl<S: Strings> Walk<'_, S> {
                 }
                 (b',', false) => {
                     self.pos += 1;
-                    self.element(frame.place);
+                    self.element(place);
                     return Some(true);
                 }
                 (b'}', true) | (b']', false) => self.close(false),
@@ -195,7 +207,7 @@ impl<S: Strings> Walk<'_, S> {
 
     /// An element of an array is next.
     fn element(&mut self, place: Place) {
-        (self.key, self.place, self.slot) = (None, place, Slot::None);
+        (self.key, self.place, self.slot) = (Key::NONE, place, Slot::None);
     }
 
     #[inline]
@@ -214,7 +226,9 @@ impl<S: Strings> Walk<'_, S> {
                 }
             }
         }
-        self.shape.scalar(self.slot, start - 1..end + 1, true);
+        if self.slot != Slot::None {
+            self.shape.scalar(self.slot, start - 1..end + 1, true);
+        }
         Some(())
     }
 
@@ -223,27 +237,35 @@ impl<S: Strings> Walk<'_, S> {
         let start = self.pos;
         let number = first == b'-' || first.is_ascii_digit();
         self.pos = if number { token::number(self.bytes, start)? } else { token::literal(self.bytes, start)? };
-        self.shape.scalar(self.slot, start..self.pos, number);
+        if self.slot != Slot::None {
+            self.shape.scalar(self.slot, start..self.pos, number);
+        }
         Some(())
     }
 
+    #[inline]
     fn open(&mut self, object: bool) {
         self.pos += 1;
         let (key, place, slot) = (self.key, self.place, self.slot);
-        self.memory.frames.push(Frame { object, key, place, path: 0, slot });
-        if self.muted == 0 && (slot == Slot::Ours || slot.is_enrichments()) {
-            self.muted = self.memory.frames.len();
+        self.memory.frames.push(Frame { object, slot, key, place, path: 0 });
+        if slot != Slot::None {
+            if self.muted == 0 && (slot == Slot::Ours || slot.is_enrichments()) {
+                self.muted = self.memory.frames.len();
+            }
+            self.shape.open(slot, object);
         }
-        self.shape.open(slot, object);
         self.element(place);
     }
 
     /// Closes the innermost container, whose last byte is at the present position.
+    #[inline]
     fn close(&mut self, empty: bool) {
         let depth = self.memory.frames.len();
         if let Some(frame) = self.memory.frames.pop() {
-            self.shape.close(frame.slot, depth, self.pos, empty);
             self.slot = frame.slot;
+            if depth == 1 || frame.slot != Slot::None {
+                self.shape.close(frame.slot, depth, self.pos, empty);
+            }
         }
         self.written = self.written.min(depth - 1);
         if self.muted == depth {
@@ -253,18 +275,20 @@ impl<S: Strings> Walk<'_, S> {
     }
 
     /// Reads a key and what follows up to its value.
+    #[inline]
     fn key(&mut self) -> Option<()> {
         if self.peek()? != b'"' {
             return None;
         }
         let start = self.pos + 1;
         let depth = self.memory.frames.len();
-        let parent = *self.memory.frames.last()?;
-        let (place, end) = match self.memory.fields.next(self.last, parent.place, self.bytes.get(start..)?) {
-            Some((place, length)) => (place, start + length),
-            None => self.other_key(start, parent.place)?,
+        let &Frame { place: around, slot: parent, .. } = self.memory.frames.last()?;
+        let rest = self.bytes.get(start..)?;
+        let (place, slot, end) = match self.memory.fields.next(self.last, around, rest) {
+            Some((place, slot, length)) => (place, slot, start + length),
+            None => self.other_key(start, around, parent)?,
         };
-        (self.key, self.place, self.pos) = (Some((start, end)), place, end + 1);
+        (self.key, self.place, self.pos) = (Key { start, end }, place, end + 1);
         if self.peek()? != b':' {
             return None;
         }
@@ -272,42 +296,45 @@ impl<S: Strings> Walk<'_, S> {
         if place != Place::NOWHERE {
             self.last = place;
         }
-        self.slot = if depth == 1 || (depth == 2 && Shape::has_inner(parent.slot)) {
-            self.slot_of(parent.slot, depth)
-        } else {
-            Slot::None
-        };
+        // The field in the tree does not know of arrays around it.
+        self.slot = if depth <= 1 || (depth == 2 && Shape::has_inner(parent)) { slot } else { Slot::None };
         if depth == 1 {
             self.shape.member(self.slot, start - 1);
         }
         Some(())
     }
 
-    /// The field and the end of a key that did not come next the last time.
-    fn other_key(&mut self, start: usize, parent: Place) -> Option<(Place, usize)> {
+    /// The field of a key that did not come next the last time, what it is to the outline, and where it ends.
+    #[inline(never)]
+    fn other_key(&mut self, start: usize, around: Place, parent: Slot) -> Option<(Place, Slot, usize)> {
         let Stop { end, bits } = token::string(self.bytes, start)?;
         if self.muted != 0 {
-            return Some((Place::NOWHERE, end));
+            return Some((Place::NOWHERE, Slot::None, end));
         }
         let Memory { fields, key: layer, .. } = &mut *self.memory;
         let layer = bits.any(Bits::BACKSLASH).then_some(layer);
-        let place = fields.child(self.last, parent, &self.text[start..end], layer, |path| self.strings.field(path));
-        Some((place, end))
-    }
-
-    fn slot_of(&mut self, parent: Slot, depth: usize) -> Slot {
-        if self.place != Place::NOWHERE {
-            return self.memory.fields.slot(self.place);
+        let place = fields.child(self.last, around, &self.text[start..end], layer, |path| self.strings.field(path));
+        if place != Place::NOWHERE {
+            return Some((place, self.memory.fields.slot(place), end));
         }
-        self.write_path();
-        if depth == 1 { Slot::of(&self.memory.path) } else { Shape::inner(parent, &self.memory.path) }
+        let slot = match self.memory.frames.len() {
+            depth @ (1 | 2) => {
+                self.key = Key { start, end };
+                self.write_path();
+                if depth == 1 { Slot::of(&self.memory.path) } else { Shape::inner(parent, &self.memory.path) }
+            }
+            _ => Slot::None,
+        };
+        Some((place, slot, end))
     }
 
     /// Writes the path of a value whose field is not kept.
     fn write_path(&mut self) {
         let Memory { path, frames, key: layer, .. } = &mut *self.memory;
-        let mut add = |path: &mut String, key: Option<(usize, usize)>, step: bool| {
-            let Some((start, end)) = key else { return };
+        let mut add = |path: &mut String, Key { start, end }: Key, step: bool| {
+            if start == 0 {
+                return;
+            }
             if step {
                 path.push('.');
             }

@@ -145,6 +145,7 @@ impl Shape {
     }
 
     /// A member of the top-level object has ended before `end`.
+    #[inline]
     pub(super) fn member_end(&mut self, slot: Slot, end: usize) {
         self.wants_comma = false;
         if slot != Slot::Ours {

@@ -45,6 +45,17 @@ fn nothing_in_nothing() {
 }
 
 #[test]
+fn a_fingerprint_is_that_of_the_indicator() {
+    let mut out = Extraction::default();
+    let text = "198.51.100.7 evil.example.com http://a.example.org/x CVE-2021-44228 me@mail.example.net 2001:db8::1";
+    Extractor::new(&Config::default()).extract(text.as_bytes(), &mut out);
+    assert_eq!(out.len(), 6);
+    for sighted in out.iter() {
+        assert_eq!(Some(sighted.fingerprint()), sighted.indicator().map(|indicator| indicator.fingerprint()));
+    }
+}
+
+#[test]
 fn kinds_are_those_asked_for() {
     let text = "198.51.100.7 evil.example.com http://a.example.org/x";
     let config = Config { kinds: vec![IndicatorKind::Ipv4.into()], ..Config::default() };
