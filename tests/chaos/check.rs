@@ -5,7 +5,10 @@ use std::{
     fmt::Write as _,
 };
 
-use crate::history::{Expect, History, Output};
+use crate::{
+    history::{Account, Expect, History, Output},
+    quota::{Window, most},
+};
 
 /// One line of the report.
 #[derive(Debug)]
@@ -26,6 +29,7 @@ pub(crate) fn check(history: &History, expect: &Expect) -> Vec<Row> {
         time(history),
         late(history, expect),
         calls(history, expect),
+        lost_units(history),
         memory(history, expect),
         assessments(history),
         commits(history),
@@ -203,33 +207,49 @@ fn late(history: &History, expect: &Expect) -> Row {
 }
 
 fn calls(history: &History, expect: &Expect) -> Row {
-    let mut by_provider: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
+    let mut by_provider: BTreeMap<&str, Vec<(u64, u64)>> = BTreeMap::new();
     let mut violations = Vec::new();
     for call in &history.calls {
-        by_provider.entry(&call.provider).or_default().push(call.ms);
+        by_provider.entry(&call.provider).or_default().push((call.ms, call.wall_ms));
         if expect.private.iter().any(|private| call.indicator.starts_with(private.as_str())) {
             violations.push(format!("I7: a private value reached a provider: {call:?}"));
         }
     }
     violations.extend(history.leaks.iter().cloned());
     let mut figures = String::new();
-    for (provider, mut times) in by_provider {
-        times.sort_unstable();
-        let mut start = 0;
-        let mut most = 0;
-        for (end, time) in times.iter().enumerate() {
-            while times[start] + 60_000 <= *time {
-                start += 1;
+    for (provider, times) in by_provider {
+        write!(figures, "{provider} {} calls", times.len()).unwrap();
+        for window in expect.quotas.get(provider).into_iter().flatten() {
+            let (most, Window { name, limit, .. }) = (most(window, &times), window);
+            if most > *limit {
+                violations.push(format!("{provider}: {most} calls in a {name}, allowed are {limit}"));
             }
-            most = most.max(end + 1 - start);
+            write!(figures, ", at most {most}/{limit} in a {name}").unwrap();
         }
-        if most > expect.calls_a_minute {
-            violations.push(format!("{provider}: {most} calls in a minute, allowed are {}", expect.calls_a_minute));
-        }
-        write!(figures, "{provider} {} calls, at most {most}/{} in a minute; ", times.len(), expect.calls_a_minute)
-            .unwrap();
+        figures += "; ";
     }
     Row { invariant: "I5 I7 calls", figures, violations }
+}
+
+/// Units that count as spent although the provider never saw the call: what a killed replica had leased. More calls than units would be an account that forgets.
+fn lost_units(history: &History) -> Row {
+    let of = |part: &str| history.faults.iter().filter(|(_, what)| what.starts_with(part)).count();
+    let (kills, moves) = (of("Kill"), of("Join") + of("Leave"));
+    let is_orderly = of("Join") + of("Leave") + of("Terminate") == history.faults.len();
+    let (mut figures, mut violations) = (format!("{kills} kills, {moves} replicas came or went"), Vec::new());
+    for Account { provider, window, used, calls } in &history.accounts {
+        let Some(lost) = used.checked_sub(*calls) else {
+            violations.push(format!("{provider}: {calls} calls, of which the account knows {used}"));
+            continue;
+        };
+        if lost > 0 && is_orderly {
+            violations.push(format!("{provider}: {lost} units lost although every end was an orderly one"));
+        }
+        let each = lost as f64 / kills.max(1) as f64;
+        write!(figures, "; {provider} {used} units of the {window} for {calls} calls, {lost} lost, {each:.2} a kill")
+            .unwrap();
+    }
+    Row { invariant: "I5 units lost", figures, violations }
 }
 
 fn memory(history: &History, expect: &Expect) -> Row {

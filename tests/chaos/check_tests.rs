@@ -2,7 +2,8 @@
 
 use crate::{
     check::check,
-    history::{Call, Commit, Expect, History, Input, Late, Output},
+    history::{Account, Call, Commit, Expect, History, Input, Late, Output},
+    quota::windows,
 };
 
 const EVENTS: usize = 40;
@@ -13,30 +14,38 @@ fn output(n: usize) -> Output {
     Output { number: n, partition, offset, status: status.to_owned(), open: n == 7, intact: true, at: 100 + n as u64 }
 }
 
+fn account(used: u64, calls: u64) -> Account {
+    Account { provider: "virustotal".to_owned(), window: "day", used, calls }
+}
+
 fn right() -> History {
     let place = |n: usize| (i32::try_from(n % 2).unwrap(), i64::try_from(n / 2).unwrap());
     let input = |n: usize| Input { partition: place(n).0, offset: place(n).1, key: Some(format!("k{}", n % 4)) };
-    let call =
-        |n: usize| Call { provider: "virustotal".to_owned(), indicator: format!("45.1.1.{n}"), ms: n as u64 * 7_000 };
+    let call = |n: usize| {
+        let ms = n as u64 * 7_000;
+        Call { provider: "virustotal".to_owned(), indicator: format!("45.1.1.{n}"), ms, wall_ms: ms }
+    };
     History {
         input: (0..EVENTS).map(input).collect(),
         output: (0..EVENTS).map(output).collect(),
         concurrent: (0..EVENTS).map(output).collect(),
         late: vec![Late { partition: 1, offset: 3, terminal: true }],
         calls: (0..20).map(call).collect(),
+        accounts: vec![account(20, 20)],
         commits: vec![
             Commit { committed: vec![5, 4], output_ends: vec![5, 6] },
             Commit { committed: vec![20, 20], output_ends: vec![20, 20] },
         ],
         sent: vec![0; EVENTS],
-        faults: vec![(110, "SIGKILL".to_owned())],
+        faults: vec![(110, "Terminate replica-1".to_owned())],
         resident: [("replica-1".to_owned(), 50 << 20)].into(),
         ..History::default()
     }
 }
 
 fn expect() -> Expect {
-    Expect { once: true, no_repeats: true, calls_a_minute: 9, resident: 100 << 20, private: vec!["10.".to_owned()] }
+    let quotas = [("virustotal".to_owned(), windows("9/min, 20/day").unwrap())].into();
+    Expect { once: true, no_repeats: true, quotas, resident: 100 << 20, private: vec!["10.".to_owned()] }
 }
 
 fn broken(history: &History, expect: &Expect) -> Vec<&'static str> {
@@ -64,6 +73,11 @@ const WRONG: &[(&str, &str, Change)] = &[
     ("two late records", "I4 late records", |h| h.late.push(h.late[0].clone())),
     ("a late record of nothing", "I4 late records", |h| h.late.push(Late { offset: 99, ..h.late[0].clone() })),
     ("calls over the budget", "I5 I7 calls", |h| h.calls[9].ms = h.calls[0].ms + 1),
+    ("calls over the budget of a day", "I5 I7 calls", |h| {
+        h.calls.push(Call { ms: 200_000, wall_ms: 200_000, ..h.calls[0].clone() });
+    }),
+    ("an account that forgets", "I5 units lost", |h| h.accounts[0].used = 19),
+    ("units lost in an orderly end", "I5 units lost", |h| h.accounts[0].used = 21),
     ("a private address", "I5 I7 calls", |h| h.calls[0].indicator = "10.1.2.3".to_owned()),
     ("a secret in a log", "I5 I7 calls", |h| h.leaks.push("replica-1.log".to_owned())),
     ("memory over its bound", "I6 memory", |h| *h.resident.get_mut("replica-1").unwrap() = 1 << 30),
@@ -99,6 +113,17 @@ pub(crate) fn at_least_once_may_repeat_after_a_fault() {
     assert_eq!(broken(&settled, &expect), [""; 0], "it left again with its answer");
     history.faults.clear();
     assert_eq!(broken(&history, &expect), ["-- repeats"]);
+}
+
+/// What kills cost is reported, not judged.
+pub(crate) fn lost_units_are_counted() {
+    let mut history = right();
+    history.accounts = vec![account(25, 20)];
+    history.faults = [1, 2].map(|at| (at, "Kill replica-1".to_owned())).into();
+    let expect = Expect { once: false, no_repeats: false, ..expect() };
+    let rows = check(&history, &expect);
+    let row = rows.iter().find(|row| row.invariant == "I5 units lost").unwrap();
+    assert!(row.violations.is_empty() && row.figures.contains("5 lost, 2.50 a kill"), "{row:?}");
 }
 
 /// A record without a key may be repeated on another partition; that it was written once before the commit is enough.

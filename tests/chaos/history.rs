@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::quota::Window;
+
 /// A record of the input topic, by the number of its event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Input {
@@ -39,6 +41,17 @@ pub(crate) struct Call {
     pub(crate) provider: String,
     pub(crate) indicator: String,
     pub(crate) ms: u64,
+    /// Milliseconds since the epoch.
+    pub(crate) wall_ms: u64,
+}
+
+/// What the fleet's account says of one window, at a moment without an open lease, and how many calls the provider had seen by then.
+#[derive(Clone, Debug)]
+pub(crate) struct Account {
+    pub(crate) provider: String,
+    pub(crate) window: &'static str,
+    pub(crate) used: u64,
+    pub(crate) calls: u64,
 }
 
 /// Committed offsets of the input, and, asked for afterwards, the ends of the output.
@@ -61,6 +74,8 @@ pub(crate) struct History {
     pub(crate) standing: BTreeSet<(i32, i64)>,
     pub(crate) dead_letters: usize,
     pub(crate) calls: Vec<Call>,
+    /// The longest windows of the accounts, where they were looked at.
+    pub(crate) accounts: Vec<Account>,
     pub(crate) commits: Vec<Commit>,
     /// When each event was sent, milliseconds since the run began.
     pub(crate) sent: Vec<u64>,
@@ -85,8 +100,8 @@ pub(crate) struct Expect {
     pub(crate) once: bool,
     /// No event leaves twice, since every end was an orderly one.
     pub(crate) no_repeats: bool,
-    /// Calls to one provider in any minute.
-    pub(crate) calls_a_minute: usize,
+    /// The quota of each provider.
+    pub(crate) quotas: BTreeMap<String, Vec<Window>>,
     /// Resident bytes of a process.
     pub(crate) resident: u64,
     /// Values that must not reach a provider begin like this.

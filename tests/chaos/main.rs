@@ -14,6 +14,7 @@ mod history;
 mod kafka;
 mod options;
 mod plan;
+mod quota;
 mod run;
 mod strike;
 mod world;
@@ -24,8 +25,10 @@ use std::{env, process::ExitCode, thread};
 const CHECKS: &[(&str, fn())] = &[
     ("transactions_are_told_apart", aim::transactions_are_told_apart),
     ("changed_bytes_are_found", bytes::changed_bytes_are_found),
+    ("windows_are_counted", quota::windows_are_counted),
     ("wrong_histories_are_found", check_tests::wrong_histories_are_found),
     ("at_least_once_may_repeat_after_a_fault", check_tests::at_least_once_may_repeat_after_a_fault),
+    ("lost_units_are_counted", check_tests::lost_units_are_counted),
     ("a_repeat_elsewhere_is_no_early_commit", check_tests::a_repeat_elsewhere_is_no_early_commit),
 ];
 

@@ -1,5 +1,7 @@
 //! What a run is told on its command line.
 
+use crate::quota::windows;
+
 /// Options of a run; zero means "as the scenario's short form has it".
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
@@ -10,7 +12,8 @@ pub(crate) struct Options {
     pub(crate) seed: u64,
     pub(crate) protocol: String,
     pub(crate) guarantee: Option<String>,
-    pub(crate) quota: u64,
+    /// Of every provider: calls a minute, or a quota as in a configuration. Empty as the scenario has it.
+    pub(crate) quota: String,
     /// How long a killed broker is away, seconds.
     pub(crate) away: u64,
     /// Events sent in a second at most.
@@ -21,9 +24,9 @@ pub(crate) struct Options {
     pub(crate) filter: Option<String>,
 }
 
-pub(crate) const USAGE: &str = "options: --scenario alo_kill|eos_kill|late_kill|sigterm|zombie|rebalance|brokers|outage|mixed  --events N  --replicas N  \
+pub(crate) const USAGE: &str = "options: --scenario alo_kill|eos_kill|late_kill|sigterm|zombie|rebalance|brokers|outage|mixed|budget  --events N  --replicas N  \
     --faults N  --seed N  --protocol classic|consumer  \
-    --guarantee at_least_once|exactly_once  --quota CALLS_A_MINUTE  --away SECONDS  --rate EVENTS_A_SECOND  --binary PATH";
+    --guarantee at_least_once|exactly_once  --quota CALLS_A_MINUTE|QUOTA  --away SECONDS  --rate EVENTS_A_SECOND  --binary PATH";
 
 impl Options {
     /// Reads the arguments. Options of Rust's own test harness are taken and mean nothing here.
@@ -37,7 +40,7 @@ impl Options {
             seed: now.as_secs(),
             protocol: "classic".to_owned(),
             guarantee: None,
-            quota: 6_000,
+            quota: String::new(),
             away: 0,
             rate: 0,
             binary: env!("CARGO_BIN_EXE_sidelight").to_owned(),
@@ -56,7 +59,11 @@ impl Options {
                 "--seed" => options.seed = number(value()?)?,
                 "--rate" => options.rate = size(value()?)?,
                 "--away" => options.away = number(value()?)?,
-                "--quota" => options.quota = number(value()?)?,
+                "--quota" => {
+                    let given = value()?;
+                    options.quota = if given.contains('/') { given } else { format!("{given}/min") };
+                    windows(&options.quota)?;
+                }
                 // The replicas run in directories of their own.
                 "--binary" => {
                     let path = value()?;

@@ -36,6 +36,8 @@ pub(crate) struct Plan {
     pub(crate) brokers: usize,
     /// Events sent in a second at most.
     pub(crate) rate: usize,
+    /// Quotas of the providers.
+    pub(crate) quotas: [String; 2],
     /// Events sent ahead of what has left.
     pub(crate) window: usize,
     /// Every fault, with the count of events that have left when it comes.
@@ -62,7 +64,26 @@ struct Shape {
     owing: bool,
     /// Whether it is part of every run of the tests.
     always: bool,
+    /// Events sent in a second at most.
+    rate: usize,
+    /// Quotas of the providers, each spent as soon as it may be.
+    quotas: [&'static str; 2],
 }
+
+/// What most scenarios have in common.
+const USUAL: Shape = Shape {
+    name: "",
+    guarantee: ALO,
+    short: (0, 0, 0),
+    brokers: 0,
+    cycle: &[],
+    orderly: false,
+    may_end: false,
+    owing: false,
+    always: false,
+    rate: usize::MAX,
+    quotas: ["6000/min"; 2],
+};
 
 const ALO: &str = "at_least_once";
 const EOS: &str = "exactly_once";
@@ -70,97 +91,43 @@ const EOS: &str = "exactly_once";
 const SHAPES: &[Shape] = &[
     Shape {
         name: "alo_kill",
-        guarantee: ALO,
         short: (4_000, 2, 2),
-        brokers: 0,
         cycle: &[Fault::Kill, Fault::Kill, Fault::KillAtCommit],
-        orderly: false,
-        may_end: false,
-        owing: false,
         always: true,
+        ..USUAL
     },
     Shape {
         name: "eos_kill",
         guarantee: EOS,
         short: (4_000, 2, 2),
-        brokers: 0,
         cycle: &[Fault::Kill, Fault::KillAtCommit],
-        orderly: false,
-        may_end: false,
-        owing: false,
         always: true,
+        ..USUAL
     },
     Shape {
         name: "late_kill",
         guarantee: EOS,
         short: (1_500, 2, 4),
-        brokers: 0,
         cycle: &[Fault::Kill],
-        orderly: false,
-        may_end: false,
         owing: true,
         always: true,
+        ..USUAL
     },
-    Shape {
-        name: "sigterm",
-        guarantee: ALO,
-        short: (4_000, 2, 2),
-        brokers: 0,
-        cycle: &[Fault::Terminate],
-        orderly: true,
-        may_end: false,
-        owing: false,
-        always: true,
-    },
-    Shape {
-        name: "zombie",
-        guarantee: ALO,
-        short: (20_000, 2, 3),
-        brokers: 0,
-        cycle: &[Fault::Freeze],
-        orderly: false,
-        may_end: true,
-        owing: false,
-        always: false,
-    },
+    Shape { name: "sigterm", short: (4_000, 2, 2), cycle: &[Fault::Terminate], orderly: true, always: true, ..USUAL },
+    Shape { name: "zombie", short: (20_000, 2, 3), cycle: &[Fault::Freeze], may_end: true, ..USUAL },
     Shape {
         name: "rebalance",
-        guarantee: ALO,
         short: (40_000, 2, 6),
-        brokers: 0,
         cycle: &[Fault::Join, Fault::Join, Fault::Leave, Fault::Join, Fault::Leave, Fault::Leave],
         orderly: true,
-        may_end: false,
-        owing: false,
-        always: false,
+        ..USUAL
     },
-    Shape {
-        name: "brokers",
-        guarantee: ALO,
-        short: (40_000, 2, 3),
-        brokers: 3,
-        cycle: &[Fault::Brokers(5)],
-        orderly: true,
-        may_end: false,
-        owing: false,
-        always: false,
-    },
-    Shape {
-        name: "outage",
-        guarantee: ALO,
-        short: (20_000, 2, 1),
-        brokers: 1,
-        cycle: &[Fault::Brokers(60)],
-        orderly: true,
-        may_end: false,
-        owing: false,
-        always: false,
-    },
+    Shape { name: "brokers", short: (40_000, 2, 3), brokers: 3, cycle: &[Fault::Brokers(5)], orderly: true, ..USUAL },
+    Shape { name: "outage", short: (20_000, 2, 1), brokers: 1, cycle: &[Fault::Brokers(60)], orderly: true, ..USUAL },
     Shape {
         name: "mixed",
         guarantee: EOS,
         short: (40_000, 3, 8),
-        brokers: 0,
         cycle: &[
             Fault::Kill,
             Fault::Providers,
@@ -170,10 +137,17 @@ const SHAPES: &[Shape] = &[
             Fault::Join,
             Fault::Leave,
         ],
-        orderly: false,
         may_end: true,
-        owing: false,
-        always: false,
+        ..USUAL
+    },
+    // A minute is a second of it and a day an hour, at one provider; the other has the real thing.
+    Shape {
+        name: "budget",
+        short: (6_000, 3, 7),
+        cycle: &[Fault::Kill, Fault::Kill, Fault::Join, Fault::Kill, Fault::Kill, Fault::Leave, Fault::Kill],
+        rate: 100,
+        quotas: ["4/s, 60/min, 500/hour", "4/min, 500/day"],
+        ..USUAL
     },
 ];
 
@@ -210,13 +184,19 @@ fn plan(shape: &Shape, options: &Options) -> Plan {
         Some(ALO) => ALO,
         Some(_) | None => shape.guarantee,
     };
+    let quotas = if options.quota.is_empty() {
+        shape.quotas.map(str::to_owned)
+    } else {
+        [options.quota.clone(), options.quota.clone()]
+    };
     Plan {
         name: shape.name,
         guarantee,
         events,
         replicas: or(options.replicas, shape.short.1),
         brokers: shape.brokers,
-        rate: if options.rate == 0 { usize::MAX } else { options.rate },
+        rate: or(options.rate, shape.rate),
+        quotas,
         window: (events / 10).clamp(1_500, 20_000),
         faults,
         owing,

@@ -11,15 +11,18 @@ use std::{
     time::{Duration, Instant},
 };
 
+use serde_json::Value;
+
 use crate::{
     aim::Aim,
     check::{check, table},
     events::{Dice, PRIVATE, THREAT},
-    history::{Call, Commit, Expect, History},
+    history::{Account, Commit, Expect, History},
     kafka::{Feeder, Topics, Watch, read_all, read_input, standing, written},
     options::Options,
     plan::{Fault, Plan},
-    world::{Memory, Place, Process, Providers, SECRET, Setup, start_brokers},
+    quota::{Span, Window, latest, windows},
+    world::{Memory, Place, Process, Providers, SECRET, Setup, ask, start_brokers},
 };
 
 /// Set by SIGINT and SIGTERM.
@@ -87,7 +90,7 @@ pub(crate) fn run(plan: &Plan, options: &Options) -> bool {
         name,
         guarantee: plan.guarantee.to_owned(),
         protocol: options.protocol.clone(),
-        quota: options.quota,
+        quotas: plan.quotas.clone(),
         orderly: plan.orderly,
         patience: if plan.owing.is_some() { 300 } else { 10 },
     };
@@ -116,7 +119,11 @@ pub(crate) fn run(plan: &Plan, options: &Options) -> bool {
         let expect = Expect {
             once: committed,
             no_repeats: plan.orderly && plan.brokers == 0,
-            calls_a_minute: usize::try_from(options.quota).unwrap(),
+            quotas: ["virustotal", "abuseipdb"]
+                .map(str::to_owned)
+                .into_iter()
+                .zip(plan.quotas.iter().map(|quota| windows(quota).unwrap()))
+                .collect(),
             resident: 1 << 30,
             private: PRIVATE.map(str::to_owned).to_vec(),
         };
@@ -308,6 +315,7 @@ impl Run<'_> {
             }
         }
         self.sample();
+        self.look_into_accounts();
         let replicas: Vec<usize> = self.replicas.keys().copied().collect();
         for replica in replicas {
             self.terminate(replica);
@@ -327,8 +335,7 @@ impl Run<'_> {
             commits.push(Commit { committed, output_ends });
         }
         self.history.standing = standing(self.topics);
-        let of = |(provider, indicator, ms)| Call { provider, indicator, ms };
-        self.history.calls = self.providers.calls().into_iter().map(of).collect();
+        self.history.calls = self.providers.calls();
         self.history.output = last.output;
         self.history.late = last.late;
         self.history.dead_letters = last.dead_letters;
@@ -337,6 +344,61 @@ impl Run<'_> {
         self.history.commits = commits;
         self.history.resident = self.memory.highest();
         self.look_into_logs();
+    }
+
+    /// What the fleet's accounts say, each at a moment when nothing of it is leased: then every unit is that of a call which the provider has seen, or lost.
+    /// Only of windows that hold the whole run.
+    fn look_into_accounts(&mut self) {
+        let long = |(provider, quota): (&'static str, &String)| {
+            let longest = windows(quota).unwrap().pop()?;
+            let holds = longest.span == Span::Day || longest.span == Span::Any(3_600_000) && self.ms() < 3_600_000;
+            holds.then_some((provider, longest))
+        };
+        let mut open: Vec<_> =
+            ["virustotal", "abuseipdb"].into_iter().zip(&self.plan.quotas).filter_map(long).collect();
+        let start = Instant::now();
+        while !open.is_empty() && start.elapsed() < Duration::from_secs(60) {
+            open.retain(|(provider, longest)| match self.account(provider, longest) {
+                Some(account) => {
+                    self.history.accounts.push(account);
+                    false
+                }
+                None => true,
+            });
+            thread::sleep(Duration::from_millis(30));
+        }
+        for (provider, _) in open {
+            self.history.trouble.push(format!("no moment was found without an open lease of {provider}"));
+        }
+    }
+
+    /// One window of a provider and its calls; `None` while something is leased, or nobody answers.
+    fn account(&self, provider: &str, window: &Window) -> Option<Account> {
+        let look = || self.replicas.keys().find_map(|replica| self.used(*replica, provider, window.name));
+        let used = look()?;
+        let calls: Vec<(u64, u64)> = (self.providers.calls().into_iter())
+            .filter(|call| call.provider == provider)
+            .map(|call| (call.ms, call.wall_ms))
+            .collect();
+        // Nothing has been leased meanwhile.
+        (look()? == used).then(|| Account {
+            provider: provider.to_owned(),
+            window: window.name,
+            used,
+            calls: latest(window, &calls),
+        })
+    }
+
+    /// Used units of a provider's window, as this replica knows them; `None` while something is leased.
+    fn used(&self, replica: usize, provider: &str, window: &str) -> Option<u64> {
+        let log = fs::read_to_string(self.place.0.join(format!("replica-{replica}.log"))).ok()?;
+        let line = log.lines().rfind(|line| line.contains("admin server listens"))?;
+        let line: Value = serde_json::from_str(line).ok()?;
+        let body = ask(line["address"].as_str()?, "GET /api/v1/budgets", "").ok()?;
+        let providers: Value = serde_json::from_str(&body).ok()?;
+        let found = providers.as_array()?.iter().find(|found| found["provider"] == provider)?;
+        let window = found["budget"].as_array()?.iter().find(|found| found["window"] == window)?;
+        window["used"].as_u64().filter(|_| window["leased"] == 0)
     }
 
     fn look_into_logs(&mut self) {

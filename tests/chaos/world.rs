@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     fs::{self, File},
-    io::{Read as _, Write as _},
+    io::{self, Read as _, Write as _},
     net::TcpStream,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
@@ -14,6 +14,8 @@ use std::{
 };
 
 use serde_json::Value;
+
+use crate::history::Call;
 
 /// The key of every provider; must not be in a log.
 pub(crate) const SECRET: &str = "c4a05c4a05c4a05c4a05c4a05c4a05c4a05c4a05c4a05c4a05c4a05c4a05c4a0";
@@ -102,6 +104,19 @@ impl Drop for Process {
     }
 }
 
+/// The body of an answer in HTTP.
+pub(crate) fn ask(address: &str, request: &str, body: &str) -> io::Result<String> {
+    let mut stream = TcpStream::connect(address)?;
+    let head = format!(
+        "{request} HTTP/1.0\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}",
+        body.len()
+    );
+    write!(stream, "{head}\r\n\r\n{body}")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default())
+}
+
 /// The simulated providers.
 #[derive(Debug)]
 pub(crate) struct Providers {
@@ -129,25 +144,18 @@ impl Providers {
     }
 
     fn ask(&self, request: &str, body: &str) -> String {
-        let mut stream = TcpStream::connect(&self.address).unwrap();
-        let head = format!(
-            "{request} HTTP/1.0\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}",
-            body.len()
-        );
-        write!(stream, "{head}\r\n\r\n{body}").unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        answer.split_once("\r\n\r\n").unwrap().1.to_owned()
+        ask(&self.address, request, body).unwrap()
     }
 
-    /// The calls: provider, indicator, milliseconds.
-    pub(crate) fn calls(&self) -> Vec<(String, String, u64)> {
+    /// The calls.
+    pub(crate) fn calls(&self) -> Vec<Call> {
         let text = self.ask("GET /_sim/log", "");
         let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
         lines
             .filter_map(|call| {
                 let text = |name: &str| call[name].as_str().map(str::to_owned);
-                Some((text("provider")?, text("indicator")?, call["monotonic_ns"].as_u64()? / 1_000_000))
+                let (ms, wall_ms) = (call["monotonic_ns"].as_u64()? / 1_000_000, call["time"].as_u64()?);
+                Some(Call { provider: text("provider")?, indicator: text("indicator")?, ms, wall_ms })
             })
             .collect()
     }
@@ -167,7 +175,7 @@ pub(crate) struct Setup {
     pub(crate) name: String,
     pub(crate) guarantee: String,
     pub(crate) protocol: String,
-    pub(crate) quota: u64,
+    pub(crate) quotas: [String; 2],
     /// No replica is killed or frozen.
     pub(crate) orderly: bool,
     /// How long a provider is given for an answer, seconds.
@@ -177,7 +185,7 @@ pub(crate) struct Setup {
 impl Setup {
     /// Writes the configuration of a replica.
     pub(crate) fn write(&self, place: &Place, replica: usize, providers: &Providers) -> PathBuf {
-        let Self { brokers, name, guarantee, protocol, quota, orderly, patience, .. } = self;
+        let Self { brokers, name, guarantee, protocol, quotas, orderly, patience, .. } = self;
         let session = if protocol == "consumer" {
             "\"group.protocol\" = \"consumer\""
         } else if *orderly {
@@ -192,13 +200,13 @@ impl Setup {
              [kafka.properties]\n{session}\n[input]\ntopics = [\"{name}.in\"]\n\
              [output]\ntopic = \"{name}.out\"\nlate_topic = \"{name}.late\"\ndlq_topic = \"{name}.dlq\"\n\
              [delivery]\nguarantee = \"{guarantee}\"\ndeadline = \"150ms\"\ncommit_interval = \"300ms\"\nlate_for = \"60s\"\n\
-             [state]\nprefix = \"{name}.state\"\n[admin]\nlisten = \"off\"\n[log]\nformat = \"json\"\n\
-             [enrich]\nmax_in_flight = 256\n"
+             [state]\nprefix = \"{name}.state\"\n[admin]\nlisten = \"127.0.0.1:0\"\n[log]\nformat = \"json\"\n\
+             [enrich]\nmax_in_flight = 256\nreserve = 0.0\n"
         );
-        for provider in ["virustotal", "abuseipdb"] {
+        for (provider, quota) in ["virustotal", "abuseipdb"].iter().zip(quotas) {
             text += &format!(
                 "[providers.{provider}]\napi_key = {{ file = {key:?} }}\nbase_url = \"http://{}/{provider}\"\n\
-                 quota = \"{quota}/min\"\nmax_in_flight = 64\ntimeout = \"{patience}s\"\n",
+                 quota = \"{quota}\"\npace = \"asap\"\nmax_in_flight = 64\ntimeout = \"{patience}s\"\n",
                 providers.address
             );
         }
