@@ -25,6 +25,7 @@ mod e2e_rights;
 mod e2e_secrets;
 mod e2e_service;
 mod e2e_shared_key;
+mod e2e_shortage;
 mod e2e_state;
 mod e2e_stream;
 mod e2e_topics;
