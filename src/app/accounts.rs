@@ -45,7 +45,7 @@ fn first_of_month(wall_ms: i64) -> Option<i64> {
 /// What the calls cost at this price of a unit: in the month by its window, else since the start of the process.
 pub(super) fn cost(status: &ProviderStatus, price: f64) -> CostReport {
     let month = status.windows.iter().find(|window| window.span == Span::Month);
-    let (since, units) = month.map_or(("start", status.calls), |month| ("month", month.used));
+    let (since, units) = month.map_or(("start", status.units), |month| ("month", month.used));
     CostReport { unit_price: price, since, units, cost: (units as f64 * price * 100.0).round() / 100.0 }
 }
 

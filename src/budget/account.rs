@@ -76,9 +76,18 @@ impl Account {
         }
     }
 
-    /// Monotonic time from which `cost` units are admitted if nothing else is; `now` where they are already,
-    /// `Duration::MAX` where they never will be.
+    /// What a call of this price takes of this window.
+    fn units(&self, cost: u32) -> u32 {
+        u32::try_from(self.window.span.units(cost)).unwrap_or(u32::MAX)
+    }
+
+    /// Monotonic time from which a call of this cost is admitted if nothing else is; `now` where it is already,
+    /// `Duration::MAX` where it never will be.
     pub(super) fn admits_at(&self, cost: u32, urgency: Urgency, now: Now) -> Duration {
+        let cost = self.units(cost);
+        if cost == 0 {
+            return now.monotonic;
+        }
         let Some(most) = self.allowance(cost, urgency, now).checked_sub(u64::from(cost)) else { return Duration::MAX };
         let room = match &self.book {
             Book::Sliding(sliding) => sliding.falls_to(most, now.monotonic),
@@ -111,8 +120,9 @@ impl Account {
         }
     }
 
-    /// Books `cost` units that have been admitted for now.
+    /// Books a call of this cost that has been admitted for now.
     pub(super) fn book(&mut self, cost: u32, now: Now) {
+        let cost = self.units(cost);
         let is_paced = self.unpaced_from(now) > now.monotonic;
         match &mut self.book {
             Book::Sliding(sliding) => sliding.book(u64::from(cost), now.monotonic),
@@ -156,19 +166,24 @@ impl Account {
         }
     }
 
-    /// How many units can start from now until `within` later.
-    pub(super) fn capacity(&self, within: Duration, urgency: Urgency, now: Now) -> u64 {
-        let allowance = self.allowance(1, urgency, now);
+    /// How many calls of this cost can start from now until `within` later.
+    pub(super) fn capacity(&self, within: Duration, cost: u32, urgency: Urgency, now: Now) -> u64 {
+        let each = self.units(cost);
+        if each == 0 {
+            return u64::MAX;
+        }
+        let allowance = self.allowance(each, urgency, now);
         let room = match &self.book {
             Book::Sliding(sliding) => sliding.capacity(allowance, within, now.monotonic),
             Book::Calendar(calendar) => calendar.capacity(allowance, within, now.wall_ms),
         };
-        match &self.pacer {
+        let room = match &self.pacer {
             Some(pacer) if now.monotonic.saturating_add(within) < self.unpaced_from(now) => {
                 room.min(pacer.capacity(within, urgency, now.monotonic))
             }
             Some(_) | None => room,
-        }
+        };
+        room / u64::from(each)
     }
 
     pub(super) const fn span(&self) -> Span {

@@ -119,8 +119,8 @@ impl FleetAccount {
         Exhausted { retry_at: self.fleet.clock.monotonic() + UNKNOWN }
     }
 
-    pub(super) fn exhausted_until(&self, urgency: Urgency) -> Option<Duration> {
-        let waits = self.fleet.look(|ledger, now| (ledger.admits_at(&self.provider, 1, urgency, now), now));
+    pub(super) fn exhausted_until(&self, cost: u32, urgency: Urgency) -> Option<Duration> {
+        let waits = self.fleet.look(|ledger, now| (ledger.admits_at(&self.provider, 1, cost, urgency, now), now));
         match waits {
             None => Some(self.fleet.clock.monotonic() + UNKNOWN),
             Some((at, now)) if at <= now => None,
@@ -128,16 +128,16 @@ impl FleetAccount {
         }
     }
 
-    pub(super) fn capacity_within(&self, within: Duration, urgency: Urgency) -> u64 {
+    pub(super) fn capacity_within(&self, within: Duration, cost: u32, urgency: Urgency) -> u64 {
         let within = i64::try_from(within.as_millis()).unwrap_or(i64::MAX);
-        self.fleet.look(|ledger, now| ledger.capacity(&self.provider, within, urgency, now)).unwrap_or(0)
+        self.fleet.look(|ledger, now| ledger.capacity(&self.provider, within, cost, urgency, now)).unwrap_or(0)
     }
 
     pub(super) fn level(&self) -> f64 {
         self.fleet.look(|ledger, now| ledger.level(&self.provider, now)).unwrap_or(1.0)
     }
 
-    pub(super) fn outlook(&self) -> Option<Outlook> {
+    pub(super) fn outlook(&self, cost: u32) -> Option<Outlook> {
         let is_long = |window: &Window| match window.span {
             Span::Second | Span::Minute => false,
             Span::Hour | Span::Day | Span::Month => true,
@@ -149,7 +149,7 @@ impl FleetAccount {
             let ends_at = ledger.windows(&self.provider, now).iter().filter_map(|window| window.resets_at).min();
             let within = outlook::horizon(ends_at.map(|end| distance(now, end)));
             let until = i64::try_from(outlook::before(within).as_millis()).unwrap_or(i64::MAX);
-            let units = |urgency| ledger.capacity(&self.provider, until, urgency, now);
+            let units = |urgency| ledger.capacity(&self.provider, until, cost, urgency, now);
             let (ordinary, urgent) = (units(Urgency::Ordinary), units(Urgency::Urgent));
             Outlook { within, ends_at, ordinary, urgent, sharers: ledger.replicas() as u64 }
         })

@@ -113,8 +113,8 @@ impl Budget {
         }
     }
 
-    /// Admits a call of `cost` units by all windows, or by none. A call that costs nothing is always admitted. Units that are kept in the ledger cannot be
-    /// acquired.
+    /// Admits a call of `cost` units by all windows, or by none. Windows that slide count calls, whatever they cost. Units that are kept in the ledger cannot
+    /// be acquired.
     pub fn try_acquire(&self, cost: u32, urgency: Urgency) -> Result<(), Exhausted> {
         let (clock, accounts) = match &self.kept {
             Kept::Here { clock, accounts } => (clock, accounts),
@@ -132,24 +132,24 @@ impl Budget {
         })
     }
 
-    /// When a call of cost 1 is admitted, monotonic; `None` where it is now.
-    pub fn exhausted_until(&self, urgency: Urgency) -> Option<Duration> {
+    /// When a call of this cost is admitted, monotonic; `None` where it is now.
+    pub fn exhausted_until(&self, cost: u32, urgency: Urgency) -> Option<Duration> {
         match &self.kept {
             Kept::Here { clock, accounts } => with(clock, accounts, |accounts, now| {
-                Some(admits_at(accounts, 1, urgency, now)).filter(|retry_at| *retry_at > now.monotonic)
+                Some(admits_at(accounts, cost, urgency, now)).filter(|retry_at| *retry_at > now.monotonic)
             }),
-            Kept::InLedger(account) => account.exhausted_until(urgency),
+            Kept::InLedger(account) => account.exhausted_until(cost, urgency),
         }
     }
 
-    /// How many calls of cost 1 could start from now until `within` from now, if nothing else is spent. Never too few;
-    /// exact for a single window, else what the tightest of them allows.
-    pub fn capacity_within(&self, within: Duration, urgency: Urgency) -> u64 {
+    /// How many calls of this cost could start from now until `within` from now, if nothing else is spent. Never too few;
+    /// exact for a single window and a cost of 1, else what the tightest of them allows.
+    pub fn capacity_within(&self, within: Duration, cost: u32, urgency: Urgency) -> u64 {
         match &self.kept {
             Kept::Here { clock, accounts } => with(clock, accounts, |accounts, now| {
-                accounts.iter().map(|account| account.capacity(within, urgency, now)).min().unwrap_or(u64::MAX)
+                accounts.iter().map(|account| account.capacity(within, cost, urgency, now)).min().unwrap_or(u64::MAX)
             }),
-            Kept::InLedger(account) => account.capacity_within(within, urgency),
+            Kept::InLedger(account) => account.capacity_within(within, cost, urgency),
         }
     }
 
@@ -163,8 +163,8 @@ impl Budget {
         }
     }
 
-    /// What is left for the time that it has to last; `None` where no window is paced, so that units may go as they come.
-    pub fn outlook(&self) -> Option<Outlook> {
+    /// What calls of this cost are left for the time that they have to last; `None` where no window is paced, so that units may go as they come.
+    pub fn outlook(&self, cost: u32) -> Option<Outlook> {
         match &self.kept {
             Kept::Here { clock, accounts } => with(clock, accounts, |accounts, now| {
                 accounts.iter().any(Account::is_paced).then(|| {
@@ -172,13 +172,13 @@ impl Budget {
                     let within = outlook::horizon(ends_at.map(|end| calendar::distance(now.wall_ms, end)));
                     let units = |urgency| {
                         let until = outlook::before(within);
-                        accounts.iter().map(|account| account.capacity(until, urgency, now)).min().unwrap_or(0)
+                        accounts.iter().map(|account| account.capacity(until, cost, urgency, now)).min().unwrap_or(0)
                     };
                     let (ordinary, urgent) = (units(Urgency::Ordinary), units(Urgency::Urgent));
                     Outlook { within, ends_at, ordinary, urgent, sharers: 1 }
                 })
             }),
-            Kept::InLedger(account) => account.outlook(),
+            Kept::InLedger(account) => account.outlook(cost),
         }
     }
 
@@ -223,9 +223,6 @@ fn read(clock: &SharedClock) -> Now {
 }
 
 fn admits_at(accounts: &[Account], cost: u32, urgency: Urgency, now: Now) -> Duration {
-    if cost == 0 {
-        return now.monotonic;
-    }
     accounts.iter().map(|account| account.admits_at(cost, urgency, now)).max().unwrap_or(now.monotonic)
 }
 

@@ -72,7 +72,6 @@ pub struct Answered<T> {
 #[derive(Clone, Debug)]
 pub struct Purse<T> {
     provider: Box<str>,
-    cost: u32,
     /// Items that one call asks about.
     batch: u32,
     tickets: VecDeque<Ticket<T>>,
@@ -91,11 +90,10 @@ pub struct Purse<T> {
 }
 
 impl<T: Clone> Purse<T> {
-    /// An empty purse. `cost` is the price of a call in the provider's units, `window` the shortest window of its quota.
-    pub fn new(provider: &str, cost: u32, window: Duration) -> Self {
+    /// An empty purse. `window` is the shortest window of the provider's quota.
+    pub fn new(provider: &str, window: Duration) -> Self {
         Self {
             provider: provider.into(),
-            cost: cost.max(1),
             batch: 1,
             tickets: VecDeque::new(),
             asked: BTreeMap::new(),
@@ -124,6 +122,11 @@ impl<T: Clone> Purse<T> {
         self.tickets.len()
     }
 
+    /// What the next call is for, if it is not too old by now.
+    pub fn next(&self) -> Option<&T> {
+        self.tickets.front().map(|ticket| &ticket.item)
+    }
+
     /// Nothing is held, asked for, under way or to be returned.
     pub fn is_idle(&self) -> bool {
         self.tickets.is_empty() && self.asked.is_empty() && self.over.is_empty() && self.under_way == 0
@@ -145,15 +148,15 @@ impl<T: Clone> Purse<T> {
         self.quiet_until
     }
 
-    /// How many items to ask for now, of `waiting` that wait; 0 for none. `slots` are the calls that can be under way at the same time, `now_ms`
-    /// the time of the ledger.
-    pub fn wants(&self, ledger: &Ledger, waiting: usize, slots: usize, now: Reading, now_ms: i64) -> usize {
+    /// How many items to ask for now by calls of this cost, of `waiting` that wait; 0 for none. `slots` are the calls that can be under way at the same time,
+    /// `now_ms` the time of the ledger.
+    pub fn wants(&self, ledger: &Ledger, cost: u32, waiting: usize, slots: usize, now: Reading, now_ms: i64) -> usize {
         if waiting == 0 || self.asked.len() >= REQUESTS || now.monotonic < self.quiet_until {
             return 0;
         }
         let on_its_way: usize = self.asked.values().map(|asked| asked.items.len()).sum();
         let held = on_its_way + self.tickets.len();
-        let size = self.size(ledger, now_ms);
+        let size = self.size(ledger, cost, now_ms);
         // No more than can be called while the lease is young.
         let most = slots.saturating_mul(4 * self.batch()).saturating_sub(held);
         let whole = MAX_CLAIMS - MAX_CLAIMS % self.batch();
@@ -161,24 +164,24 @@ impl<T: Clone> Purse<T> {
     }
 
     /// Calls in one request: few where units are few, so that a crash costs little; many where they come by the hundred, so that the ledger stays short.
-    fn size(&self, ledger: &Ledger, now_ms: i64) -> usize {
+    fn size(&self, ledger: &Ledger, cost: u32, now_ms: i64) -> usize {
         let replicas = ledger.replicas() as u64;
-        let room = ledger.capacity(&self.provider, 0, Urgency::Ordinary, now_ms);
+        let room = ledger.capacity(&self.provider, 0, cost, Urgency::Ordinary, now_ms);
         // An eighth of what there is, or what half a second brings.
         let eighth = room / (8 * replicas);
-        let brings = ledger.capacity(&self.provider, 1_000, Urgency::Ordinary, now_ms).saturating_sub(room);
+        let brings = ledger.capacity(&self.provider, 1_000, cost, Urgency::Ordinary, now_ms).saturating_sub(room);
         let half = brings / (2 * replicas);
-        usize::try_from(eighth.max(half) / u64::from(self.cost)).unwrap_or(MAX_CLAIMS).clamp(1, MAX_CLAIMS)
+        usize::try_from(eighth.max(half)).unwrap_or(MAX_CLAIMS).clamp(1, MAX_CLAIMS)
     }
 
-    /// Asks for calls: the request to send under this number.
-    pub fn ask(&mut self, seq: u64, items: Vec<(T, u64)>, urgency: Urgency, now: Reading) -> Record {
+    /// Asks for calls of this cost: the request to send under this number.
+    pub fn ask(&mut self, seq: u64, items: Vec<(T, u64)>, cost: u32, urgency: Urgency, now: Reading) -> Record {
         let (items, claims): (Vec<T>, Vec<u64>) = items.into_iter().unzip();
         self.asked.insert(seq, Asked { began: now, items });
         Record::Request {
             provider: self.provider.clone(),
             urgent: urgency == Urgency::Urgent,
-            cost: self.cost,
+            cost,
             batch: self.batch,
             claims,
         }
@@ -217,10 +220,9 @@ impl<T: Clone> Purse<T> {
         answered
     }
 
-    /// Units that are worth a request where units are short: half of what it would ask for.
-    fn worthwhile(&self, ledger: &Ledger, waiting: usize, now_ms: i64) -> u64 {
-        let calls = self.size(ledger, now_ms).min(waiting.div_ceil(self.batch()).max(1)).div_ceil(2);
-        calls as u64 * u64::from(self.cost)
+    /// Calls of this cost that are worth a request where units are short: half of what it would ask for.
+    fn worthwhile(&self, ledger: &Ledger, cost: u32, waiting: usize, now_ms: i64) -> u64 {
+        self.size(ledger, cost, now_ms).min(waiting.div_ceil(self.batch()).max(1)).div_ceil(2) as u64
     }
 
     /// What the calls of this request are for that may start.
@@ -229,19 +231,19 @@ impl<T: Clone> Purse<T> {
     }
 
     /// Something changed in the ledger: where this replica would get units that are worth it, it need not wait any longer.
-    pub fn reconsider(&mut self, ledger: &Ledger, replica: u64, waiting: usize, now: Reading, now_ms: i64) {
+    pub fn reconsider(&mut self, ledger: &Ledger, replica: u64, cost: u32, waiting: usize, now: Reading, now_ms: i64) {
         if self.quiet_until > now.monotonic
-            && ledger.allowed(&self.provider, replica, Urgency::Ordinary, now_ms)
-                >= self.worthwhile(ledger, waiting, now_ms)
+            && ledger.allowed(&self.provider, replica, cost, Urgency::Ordinary, now_ms)
+                >= self.worthwhile(ledger, cost, waiting, now_ms)
         {
             self.quiet_until = now.monotonic;
         }
     }
 
     /// After a refusal: until there are units that are worth it, but not much longer than it was told.
-    pub fn wait_for_more(&mut self, ledger: &Ledger, waiting: usize, now: Reading, now_ms: i64) {
-        let units = u32::try_from(self.worthwhile(ledger, waiting, now_ms)).unwrap_or(u32::MAX);
-        let at = ledger.admits_at(&self.provider, units, Urgency::Ordinary, now_ms);
+    pub fn wait_for_more(&mut self, ledger: &Ledger, cost: u32, waiting: usize, now: Reading, now_ms: i64) {
+        let calls = u32::try_from(self.worthwhile(ledger, cost, waiting, now_ms)).unwrap_or(u32::MAX);
+        let at = ledger.admits_at(&self.provider, calls, cost, Urgency::Ordinary, now_ms);
         let wait = Duration::from_millis(u64::try_from(at.saturating_sub(now_ms)).unwrap_or(0));
         let until = now.monotonic.saturating_add(wait).min(self.quiet_until.saturating_add(WAITED_FOR_MORE));
         self.quiet_until = self.quiet_until.max(until);

@@ -42,6 +42,14 @@ impl Span {
         }
     }
 
+    /// Units that a call of this price takes of such a window: those that slide bound how often a service is called, and there a call is a call.
+    pub const fn units(self, cost: u32) -> u64 {
+        match self {
+            Self::Second | Self::Minute | Self::Hour => 1,
+            Self::Day | Self::Month => cost as u64,
+        }
+    }
+
     /// The unit of quota text, in its shortest clear form.
     const fn unit(self) -> &'static str {
         match self {

@@ -106,14 +106,15 @@ fn pace_can_be_switched_off() {
 }
 
 #[test]
-fn costs_are_units() {
-    let (clock, budget) = budget("10/min", Pace::Even, 0.2);
+fn costs_are_units_of_the_calendar() {
+    let (clock, budget) = budget("10/day", Pace::Asap, 0.2);
     budget.try_acquire(6, Urgency::Ordinary).unwrap();
     assert!(budget.try_acquire(3, Urgency::Ordinary).is_err(), "8 are for ordinary work");
+    assert_eq!([1, 2, 3].map(|cost| budget.capacity_within(MS(0), cost, Urgency::Ordinary)), [2, 1, 0]);
     budget.try_acquire(2, Urgency::Ordinary).unwrap();
     assert_eq!(budget.try_acquire(11, Urgency::Urgent), Err(Exhausted { retry_at: Duration::MAX }));
-    budget.try_acquire(0, Urgency::Ordinary).unwrap();
-    clock.advance(MS(60_600));
+    budget.try_acquire(0, Urgency::Ordinary).expect("it is free");
+    clock.advance(MS(86_400_000));
     budget.try_acquire(10, Urgency::Ordinary).expect("else it could never be made");
 
     let (clock, day) = self::budget("50/day", Pace::Even, 0.0);
@@ -122,6 +123,24 @@ fn costs_are_units() {
     assert_eq!(due, MS(86_400_000 / 45 * 16));
     clock.advance(due);
     day.try_acquire(1, Urgency::Ordinary).unwrap();
+}
+
+#[test]
+fn windows_that_slide_count_calls_whatever_they_cost() {
+    let (clock, budget) = budget("3/min, 10/month", Pace::Asap, 0.0);
+    budget.try_acquire(9, Urgency::Ordinary).unwrap();
+    assert!(budget.exhausted_until(2, Urgency::Ordinary).is_some_and(|at| at > MS(86_400_000)), "that is a month's");
+    assert_eq!(budget.exhausted_until(0, Urgency::Ordinary), None, "what is free goes on");
+    assert_eq!(budget.capacity_within(MS(0), 0, Urgency::Ordinary), 2);
+    budget.try_acquire(0, Urgency::Ordinary).unwrap();
+    budget.try_acquire(0, Urgency::Ordinary).unwrap();
+    assert_eq!(budget.try_acquire(0, Urgency::Ordinary), Err(Exhausted { retry_at: MS(60_600) }));
+    let used: Vec<u64> = budget.snapshot().iter().map(|window| window.used).collect();
+    assert_eq!(used, [3, 9]);
+    clock.advance(MS(60_600));
+    budget.try_acquire(1, Urgency::Ordinary).unwrap();
+    assert!(budget.try_acquire(1, Urgency::Ordinary).is_err(), "ten are spent");
+    budget.try_acquire(0, Urgency::Ordinary).unwrap();
 }
 
 #[test]
@@ -153,7 +172,7 @@ fn what_the_provider_says_only_lowers() {
     clock.advance(MS(60_600));
     budget.correct(Span::Day, 0, 0);
     assert_eq!(drain(&budget, Urgency::Ordinary).0, 0);
-    assert_eq!(budget.exhausted_until(Urgency::Ordinary), Some(MS(14 * 3_600_000)));
+    assert_eq!(budget.exhausted_until(1, Urgency::Ordinary), Some(MS(14 * 3_600_000)));
 }
 
 #[test]
@@ -174,13 +193,13 @@ fn calls_that_the_provider_has_not_counted_come_off_what_it_says_where_others_sh
 #[test]
 fn capacity_tells_whether_waiting_is_hopeless() {
     let (clock, budget) = budget("4/min", Pace::Even, 0.0);
-    let capacity = |seconds| budget.capacity_within(Duration::from_secs(seconds), Urgency::Ordinary);
+    let capacity = |seconds| budget.capacity_within(Duration::from_secs(seconds), 1, Urgency::Ordinary);
     assert_eq!([capacity(0), capacity(60), capacity(61), capacity(122)], [4, 4, 8, 12]);
     drain(&budget, Urgency::Ordinary);
     assert_eq!([capacity(0), capacity(2), capacity(60), capacity(61)], [0, 0, 0, 4]);
     clock.advance(Duration::from_secs(59));
     assert_eq!([capacity(1), capacity(2)], [0, 4]);
-    assert!(budget.capacity_within(Duration::MAX, Urgency::Ordinary) > 1_000_000);
+    assert!(budget.capacity_within(Duration::MAX, 1, Urgency::Ordinary) > 1_000_000);
 }
 
 #[test]
@@ -215,7 +234,7 @@ fn any_pace() -> impl Strategy<Value = Pace> {
 /// Time before the next attempts, how many there are, their cost and urgency.
 fn any_steps() -> impl Strategy<Value = Vec<(u64, u8, u32, bool)>> {
     let wait = prop_oneof![0..2_000u64, 0..90_000u64, 0..4_000_000u64, 0..100_000_000u64];
-    proptest::collection::vec((wait, 1..8u8, 1..4u32, any::<bool>()), 1..60)
+    proptest::collection::vec((wait, 1..8u8, 0..4u32, any::<bool>()), 1..60)
 }
 
 proptest! {
@@ -224,24 +243,25 @@ proptest! {
         quota in any_quota(), pace in any_pace(), reserve in 0.0..=0.9f64, steps in any_steps(),
     ) {
         let (clock, budget) = budget(&quota, pace, reserve);
-        let mut starts: Vec<(Duration, i64, u64)> = Vec::new();
+        let mut starts: Vec<(Duration, i64, u32)> = Vec::new();
         for (wait, attempts, cost, is_urgent) in steps {
             clock.advance(MS(wait));
             let urgency = if is_urgent { Urgency::Urgent } else { Urgency::Ordinary };
             for _ in 0..attempts {
                 if budget.try_acquire(cost, urgency).is_ok() {
-                    starts.push((clock.monotonic(), clock.wall_ms(), u64::from(cost)));
+                    starts.push((clock.monotonic(), clock.wall_ms(), cost));
                 }
             }
         }
         for window in quota.parse::<Quota>().unwrap().windows() {
             for (index, &(from, wall_ms, _)) in starts.iter().enumerate() {
-                let same = |&(at, at_wall, _): &(Duration, i64, u64)| match window.span.sliding() {
+                let same = |&(at, at_wall, _): &(Duration, i64, u32)| match window.span.sliding() {
                     // Closed at both ends, which is stricter than any provider counts.
                     Some(length) => at <= from + length,
                     None => period_of(window.span, at_wall) == period_of(window.span, wall_ms),
                 };
-                let units: u64 = starts[index..].iter().take_while(|start| same(start)).map(|start| start.2).sum();
+                let within = starts[index..].iter().take_while(|start| same(start));
+                let units: u64 = within.map(|start| window.span.units(start.2)).sum();
                 prop_assert!(units <= window.limit, "{units} in {}", window.span);
             }
         }
@@ -263,7 +283,7 @@ proptest! {
                 let Err(Exhausted { retry_at }) = budget.try_acquire(cost, urgency) else { continue };
                 prop_assert_eq!(before, budget.snapshot(), "a refusal costs nothing");
                 if retry_at == Duration::MAX {
-                    prop_assert!(budget.snapshot().iter().any(|window| window.limit < u64::from(cost)));
+                    prop_assert!(budget.snapshot().iter().any(|window| window.limit < window.span.units(cost)));
                     continue;
                 }
                 let left = retry_at - clock.monotonic();
@@ -292,7 +312,7 @@ proptest! {
             }
         }
         let urgency = if is_urgent { Urgency::Urgent } else { Urgency::Ordinary };
-        let promised = budget.capacity_within(MS(within), urgency);
+        let promised = budget.capacity_within(MS(within), 1, urgency);
         let end = clock.monotonic() + MS(within);
         let mut got = 0;
         loop {

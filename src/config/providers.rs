@@ -17,7 +17,7 @@ use crate::{
     budget::{Pace, Quota},
     gate::Tlp,
     model::ProviderId,
-    provider::{self, KNOWN, KeyUse, Spec},
+    provider::{self, Costs, KNOWN, KeyUse, Spec},
     score,
 };
 
@@ -80,6 +80,7 @@ fn read_one(context: &mut Context<'_>, spec: &Spec, path: &str) -> Vec<provider:
     let weight = section.read("weight", points, number(0.0..=100.0));
     let max_tlp = section.read("max_tlp", Tlp::Green, choice(TLP, &[]));
     let network = network::read(&mut section, &base_url);
+    let costs = costs(&mut section, spec);
     let more = keys::read(&mut section, spec.key, quota.value.as_ref());
     section.finish();
     let (Some(api_key), Some(quota)) = (api_key, quota.value) else { return Vec::new() };
@@ -90,6 +91,7 @@ fn read_one(context: &mut Context<'_>, spec: &Spec, path: &str) -> Vec<provider:
         kinds: spec.routed.to_vec(),
         quota,
         pace: pace.value,
+        costs,
         unit_price: unit_price.value,
         account_poll,
         timeout: timeout.value,
@@ -105,6 +107,28 @@ fn read_one(context: &mut Context<'_>, spec: &Spec, path: &str) -> Vec<provider:
         ..first.clone()
     });
     std::iter::once(first.clone()).chain(others).collect()
+}
+
+/// What calls cost where the table says so, of a service that does not simply count calls; all other kinds cost what they cost at the service.
+fn costs(provider: &mut Section<'_, '_>, spec: &Spec) -> Option<Costs> {
+    const COST: &str = "cost";
+    if spec.wire.prices.is_empty() {
+        return None;
+    }
+    let path = provider.path_of(COST);
+    provider.ask(COST);
+    let mut section = Section::open(provider.context, &path);
+    let mut costs = Costs::new(spec.wire.prices);
+    let mut any = false;
+    for kind in spec.kinds {
+        let units = section.read(kind.as_str(), None, |raw| integer(0..=Costs::MOST)(raw).map(Some));
+        if let Some(units) = units.value {
+            costs.set(*kind, units);
+            any = true;
+        }
+    }
+    section.finish();
+    any.then_some(costs)
 }
 
 /// The key as the service uses it; `None` after an error was pushed.

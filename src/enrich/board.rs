@@ -183,7 +183,7 @@ impl Board {
             let Some(desk) = self.desks.get_mut(slot.provider).filter(|_| kept_back) else { continue };
             if desk.door.refusal(marking, indicator.kind).is_none() {
                 slot.state = SlotState::Waiting { not_before: now, attempts: 0, last: None };
-                flight.hopeful |= desk.is_hopeful(now, deadline, flight.place);
+                flight.hopeful |= desk.is_hopeful(now, deadline, flight.place, desk.cost(indicator.kind));
                 desk.queue.push(flight.place, indicator.clone(), now, now);
                 flight.snapshot = None;
                 self.effects.wake |= 1 << slot.provider;
@@ -228,6 +228,7 @@ impl Board {
         self.seq += 1;
         let slots = self.slots(&indicator, prior, sighting.tlp, now);
         let mut flight = Flight {
+            kind: indicator.kind,
             slots,
             place,
             flood: judged.flood,
@@ -259,7 +260,8 @@ impl Board {
         let deadline = self.deadline;
         flight.hopeful = flight.slots.iter().any(|slot| {
             matches!(slot.state, SlotState::Waiting { .. })
-                && self.desks.get(slot.provider).is_some_and(|desk| desk.is_hopeful(now, deadline, place))
+                && (self.desks.get(slot.provider))
+                    .is_some_and(|desk| desk.is_hopeful(now, deadline, place, desk.cost(flight.kind)))
         });
         for slot in &flight.slots {
             if let (SlotState::Waiting { not_before, .. }, Some(desk)) =
@@ -344,11 +346,13 @@ impl Board {
         let Some(desk) = self.desks.get_mut(provider) else { return Err(Idle::UntilWoken) };
         desk.turn(now);
         desk.may_call(now)?;
+        desk.sort_out(now);
         let Some(urgency) = desk.pays(now) else { return Err(Idle::Until(now.saturating_add(HELD_BACK))) };
         if let Err(open) = desk.key.breaker.admit() {
             return Err(Idle::Until(open.retry_at));
         }
-        if let Err(exhausted) = desk.key.budget.try_acquire(1, urgency) {
+        let Some((_, cost)) = desk.queue.first(urgency) else { return Err(Idle::UntilWoken) };
+        if let Err(exhausted) = desk.key.budget.try_acquire(cost, urgency) {
             // The circuit's probe, if this was one, was not used.
             desk.key.breaker.record(Effect::Neutral);
             return Err(Idle::Until(exhausted.retry_at));
@@ -357,15 +361,17 @@ impl Board {
             desk.took_of_reserve(1);
         }
         desk.gathered();
-        let taken = desk.fill(urgency);
+        let taken = desk.fill(urgency, cost);
         self.start(provider, taken)
     }
 
     /// A call starts, with the key in use.
     pub(super) fn start(&mut self, provider: usize, indicators: Vec<Indicator>) -> Result<Call, Idle> {
         let Some(desk) = self.desks.get_mut(provider) else { return Err(Idle::UntilWoken) };
+        let cost = indicators.first().map_or(0, |first| desk.cost(first.kind));
         desk.in_flight += 1;
-        desk.key.called();
+        desk.in_flight_units += u64::from(cost);
+        desk.key.called(cost);
         let call = Call { key: desk.key.number, client: Arc::clone(&desk.key.client), indicators };
         for indicator in &call.indicators {
             let Some(flight) = self.flights.get_mut(indicator) else { continue };
@@ -392,7 +398,9 @@ impl Board {
         let indicators = &*call.indicators;
         results.resize(indicators.len(), Err(LookupError::failed(FailReason::Malformed, "no answer for an indicator")));
         let Some(desk) = self.desks.get_mut(provider) else { return Vec::new() };
+        let cost = indicators.first().map_or(0, |first| desk.cost(first.kind));
         desk.in_flight = desk.in_flight.saturating_sub(1);
+        desk.in_flight_units = desk.in_flight_units.saturating_sub(u64::from(cost));
         desk.turn_to(call.key);
         if let Some(first) = indicators.first() {
             desk.end_call(first, results.iter().all(Result::is_ok), Reading { monotonic: now, wall_ms });

@@ -41,17 +41,19 @@ impl Key {
         self.ceilings.push(Ceiling { span: window.span, left, until: now.monotonic.saturating_add(length) });
     }
 
-    /// When a call may start again, where the service has said that nothing is left.
-    pub(super) fn at_ceiling(&self, now: Duration) -> Option<Duration> {
-        let reached = self.ceilings.iter().filter(|ceiling| ceiling.left == 0 && ceiling.until > now);
+    /// When a call of this price may start again, where the service has said that too little is left.
+    pub(super) fn at_ceiling(&self, cost: u32, now: Duration) -> Option<Duration> {
+        let reached =
+            self.ceilings.iter().filter(|ceiling| ceiling.left < ceiling.span.units(cost) && ceiling.until > now);
         reached.map(|ceiling| ceiling.until).max()
     }
 
-    /// A call starts.
-    pub(super) fn called(&mut self) {
+    /// A call of this price starts.
+    pub(super) fn called(&mut self, cost: u32) {
         self.calls += 1;
+        self.units += u64::from(cost);
         for ceiling in &mut self.ceilings {
-            ceiling.left = ceiling.left.saturating_sub(1);
+            ceiling.left = ceiling.left.saturating_sub(ceiling.span.units(cost));
         }
     }
 }

@@ -42,7 +42,10 @@ pub(super) fn can_come(flight: &Flight, desks: &[Desk], now: Duration, wait: Dur
                 && desks.get(slot.provider).is_some_and(|desk| {
                     desk.queue.is_won(flight.place)
                         || !desk.is_closed()
-                            && desk.blocked_in(flight.place, now).and_then(|(_, at)| at).is_none_or(|at| at <= until)
+                            && desk
+                                .blocked_in(flight.place, desk.cost(flight.kind), now)
+                                .and_then(|(_, at)| at)
+                                .is_none_or(|at| at <= until)
                 })
         }
         SlotState::Answered { .. } | SlotState::Over { .. } => false,

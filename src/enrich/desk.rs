@@ -6,6 +6,7 @@ use crate::{
     budget::{Budget, Urgency, purse::Reading},
     enrich::{
         door::Door,
+        fleet::LeaseDesk,
         flight::Blocked,
         heard::MIDNIGHT,
         keys::Key,
@@ -93,6 +94,8 @@ pub(super) struct Desk {
     pub(super) queue: Queue,
     pub(super) door: Arc<Door>,
     pub(super) in_flight: usize,
+    /// What these calls cost.
+    pub(super) in_flight_units: u64,
     /// Calls at the same time, at most.
     pub(super) slots: usize,
     /// Indicators that one call asks about, at most.
@@ -109,13 +112,15 @@ pub(super) struct Desk {
 impl Desk {
     pub(super) fn new(setup: Setup, now: Duration) -> Self {
         let (id, batch) = (setup.provider.id(), setup.provider.batch_size().clamp(1, MAX_BATCH));
+        let costs = setup.provider.costs();
         Self {
             id,
             key: Key::new(0, setup.provider, setup.budget, setup.breaker, batch),
             other_keys: Vec::new(),
-            queue: Queue::default(),
+            queue: Queue::new(costs),
             door: Arc::new(Door::new(id, setup.max_tlp, true)),
             in_flight: 0,
+            in_flight_units: 0,
             slots: setup.max_in_flight.max(1),
             batch,
             gathering: None,
@@ -145,18 +150,39 @@ impl Desk {
         self.key.client.supports(kind)
     }
 
+    /// Units of a call about an indicator of this kind.
+    pub(super) fn cost(&self, kind: IndicatorKind) -> u32 {
+        self.queue.cost(kind)
+    }
+
+    /// Units of the next call; of the cheapest where nothing waits.
+    pub(super) fn next_cost(&self) -> u32 {
+        let ticket = self.key.lease.as_ref().and_then(LeaseDesk::next).map(|item| self.cost(item.kind));
+        let next = ticket.or_else(|| self.queue.first(Urgency::Ordinary).map(|(_, cost)| cost));
+        next.or_else(|| self.prices().min()).unwrap_or(1)
+    }
+
+    /// Units of the dearest call.
+    pub(super) fn dearest(&self) -> u32 {
+        self.prices().max().unwrap_or(1)
+    }
+
+    fn prices(&self) -> impl Iterator<Item = u32> {
+        IndicatorKind::ALL.into_iter().filter(|kind| self.supports(*kind)).map(|kind| self.cost(kind))
+    }
+
     /// It was not asked about an indicator in this place of an event.
     pub(super) fn not_asked(&mut self, reason: &'static str, role: Role) {
         *self.unasked.entry((reason, role.as_str())).or_default() += 1;
     }
 
     /// Whether one more indicator that joins the line now can be answered within `wait`.
-    pub(super) fn is_hopeful(&self, now: Duration, wait: Duration, place: Place) -> bool {
+    pub(super) fn is_hopeful(&self, now: Duration, wait: Duration, place: Place, cost: u32) -> bool {
         let until = now.saturating_add(wait);
         if wait.is_zero() || !self.keys().any(|key| key.is_usable(now, until)) {
             return false;
         }
-        if !self.is_worth_it(place, now) {
+        if !self.is_worth_it(place, cost, now) {
             return false;
         }
         let urgency = if place.is_urgent() { Urgency::Urgent } else { Urgency::Ordinary };
@@ -168,7 +194,7 @@ impl Desk {
                 return false;
             }
         }
-        u64::try_from(ahead / self.batch).unwrap_or(u64::MAX) < self.capacity_within(now, wait, urgency)
+        u64::try_from(ahead / self.batch).unwrap_or(u64::MAX) < self.capacity_within(now, wait, cost, urgency)
     }
 
     /// Until when the next call is left open for more indicators; `None` when it is full, or has been open for long enough.
@@ -191,8 +217,8 @@ impl Desk {
     }
 
     /// Takes what one call asks about out of the line. What is left of a call for urgent ones costs nothing more: others fill it.
-    pub(super) fn fill(&mut self, urgency: Urgency) -> Vec<Indicator> {
-        let next = || self.queue.pop(urgency).or_else(|| self.queue.pop(Urgency::Ordinary));
+    pub(super) fn fill(&mut self, urgency: Urgency, cost: u32) -> Vec<Indicator> {
+        let next = || self.queue.pop(urgency, cost).or_else(|| self.queue.pop(Urgency::Ordinary, cost));
         std::iter::from_fn(next).take(self.batch).collect()
     }
 
@@ -252,28 +278,34 @@ impl Desk {
 
     /// Why what waits in this place cannot be asked about now, as [`blocked`](Self::blocked). A call that was asked for in the ledger is none before it is
     /// granted, however late the answer comes.
-    pub(super) fn blocked_in(&self, place: Place, now: Duration) -> Option<(Blocked, Option<Duration>)> {
+    pub(super) fn blocked_in(&self, place: Place, cost: u32, now: Duration) -> Option<(Blocked, Option<Duration>)> {
         if self.queue.is_won(place) {
             return None;
         }
-        let blocked = self.blocked(now);
+        let blocked = self.blocked(cost, now);
         // It may be paid from the reserve.
         let may_come = matches!(blocked, Some((Blocked::Quota, Some(_))))
             && place.is_urgent()
             && self.queue.is_held(place)
-            && self.capacity_within(now, Duration::ZERO, Urgency::Urgent) > 0;
+            && self.capacity_within(now, Duration::ZERO, cost, Urgency::Urgent) > 0;
         if may_come { None } else { blocked }
     }
 
     /// Whether more wait than the budget lets through within `wait`: then the quota is what they wait for, and the shortest window is when to look again.
-    pub(super) fn overdrawn(&self, place: Place, now: Duration, wait: Duration) -> Option<(Blocked, Option<Duration>)> {
+    pub(super) fn overdrawn(
+        &self,
+        place: Place,
+        cost: u32,
+        now: Duration,
+        wait: Duration,
+    ) -> Option<(Blocked, Option<Duration>)> {
         if self.queue.is_won(place) {
             return None;
         }
         let calls = |indicators: usize| u64::try_from(indicators.div_ceil(self.batch)).unwrap_or(u64::MAX);
-        let room = self.capacity_within(now, wait, Urgency::Ordinary);
+        let room = self.capacity_within(now, wait, cost, Urgency::Ordinary);
         let asked = calls(self.queue.asked());
-        let too_many = if self.queue.is_held(place) { asked > room } else { calls(self.queue.ready()) >= room };
+        let too_many = if self.queue.is_held(place) { asked > room } else { calls(self.queue.ready_at(cost)) >= room };
         too_many.then(|| (Blocked::Quota, Some(now.saturating_add(self.key.window))))
     }
 

@@ -96,8 +96,13 @@ pub(super) struct LeaseDesk {
 
 impl LeaseDesk {
     pub(super) fn new(account: &str, window: Duration, batch: usize) -> Self {
-        let purse = Purse::new(account, 1, window).with_batch(batch);
+        let purse = Purse::new(account, window).with_batch(batch);
         Self { purse, under_way: HashMap::default(), pause: None }
+    }
+
+    /// What the next call is for.
+    pub(super) fn next(&self) -> Option<&Indicator> {
+        self.purse.next()
     }
 
     /// Calls that may be started.
@@ -181,7 +186,8 @@ impl Board {
 
     fn peek_key(&mut self, provider: usize, now: Reading) -> Result<(), Idle> {
         let Some(desk) = self.desks.get_mut(provider) else { return Err(Idle::UntilWoken) };
-        let key = &desk.key;
+        desk.sort_out(now.monotonic);
+        let (key, cost) = (&desk.key, desk.next_cost());
         let blocked_until = if key.closed.is_some() {
             Some(None)
         } else if key.paused_until > now.monotonic {
@@ -190,7 +196,7 @@ impl Board {
             key.breaker
                 .open_until()
                 .filter(|at| *at > now.monotonic)
-                .or_else(|| key.at_ceiling(now.monotonic))
+                .or_else(|| key.at_ceiling(cost, now.monotonic))
                 .map(Some)
         };
         if let Some(until) = blocked_until {
@@ -266,21 +272,28 @@ impl Board {
         if desk.gathers_until(now.monotonic).is_some() {
             return;
         }
+        desk.sort_out(now.monotonic);
         let Some(urgency) = desk.pays(now.monotonic) else { return };
+        let Some((_, cost)) = desk.queue.first(urgency) else { return };
         let Some(lease) = &mut desk.key.lease else { return };
-        let (waiting, slots) = (desk.queue.ready(), desk.slots);
+        let (waiting, slots) = (desk.queue.ready_at(cost), desk.slots);
+        if desk.queue.is_mixed() {
+            // The refusal that it waits for the end of may have been one of dearer calls.
+            let replica = member.replica;
+            member.fleet.look(|ledger, there| lease.purse.reconsider(ledger, replica, cost, waiting, now, there));
+        }
         // A call that is not full goes on being gathered as long as one before it has not begun.
         if waiting < desk.batch && lease.purse.has_not_begun() {
             return;
         }
         let wants =
-            member.fleet.look(|ledger, there| lease.purse.wants(ledger, waiting, slots, now, there)).unwrap_or(0);
+            member.fleet.look(|ledger, there| lease.purse.wants(ledger, cost, waiting, slots, now, there)).unwrap_or(0);
         // The reserve is for those that are urgent; what is left of their last call costs nothing more, and others fill it.
         let mut items = Vec::with_capacity(wants);
         let mut most = wants;
         for urgency in [urgency, Urgency::Ordinary] {
             while items.len() < most
-                && let Some(indicator) = desk.queue.hold(urgency)
+                && let Some(indicator) = desk.queue.hold(urgency, cost)
             {
                 let claim = digest(indicator.kind.as_str(), &indicator.value);
                 items.push((indicator, claim));
@@ -294,7 +307,7 @@ impl Board {
         let Some(lease) = &mut desk.key.lease else { return };
         member.seq += 1;
         let id = RecordId { replica: member.replica, seq: member.seq };
-        let record = lease.purse.ask(id.seq, items, urgency, now);
+        let record = lease.purse.ask(id.seq, items, cost, urgency, now);
         member.asked.insert(id.seq, (provider, desk.key.number, urgency));
         // Those that were lost on the way are never answered.
         if member.asked.len() > MOST_ASKED {
@@ -447,15 +460,16 @@ impl Board {
         for (indicator, until) in taken {
             self.release(provider, &indicator, until, now);
         }
-        let refused = !answered.refused.is_empty();
+        let refused = answered.refused.first().map(|indicator| indicator.kind);
         for indicator in answered.refused {
             self.release(provider, &indicator, now.monotonic, now);
             self.review(&indicator, now.monotonic, now.wall_ms);
         }
-        if let (true, Some(desk), Some(member)) = (refused, self.desks.get_mut(provider), &self.member) {
-            let waiting = desk.queue.ready();
+        if let (Some(kind), Some(desk), Some(member)) = (refused, self.desks.get_mut(provider), &self.member) {
+            let cost = desk.cost(kind);
+            let waiting = desk.queue.ready_at(cost);
             if let Some(lease) = &mut desk.key.lease {
-                member.fleet.look(|ledger, there| lease.purse.wait_for_more(ledger, waiting, now, there));
+                member.fleet.look(|ledger, there| lease.purse.wait_for_more(ledger, cost, waiting, now, there));
             }
         }
     }
@@ -466,11 +480,11 @@ impl Board {
             self.look_for_terms();
         }
         let (Some(desk), Some(member)) = (self.desks.get_mut(provider), &self.member) else { return };
-        let (name, waiting) = (&*desk.key.account, desk.queue.ready());
+        let (name, waiting, cost) = (&*desk.key.account, desk.queue.ready(), desk.next_cost());
         let lease = &mut desk.key.lease;
         let paused = member.fleet.look(|ledger, there| {
             if let Some(lease) = lease {
-                lease.purse.reconsider(ledger, member.replica, waiting, now, there);
+                lease.purse.reconsider(ledger, member.replica, cost, waiting, now, there);
             }
             Some(ledger.paused_until(name)).filter(|until| *until > there)
         });

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use crate::{
     cache::Entry,
     enrich::queue::Place,
-    model::{Answer, FailReason, Reason, Role, Verdict},
+    model::{Answer, FailReason, IndicatorKind, Reason, Role, Verdict},
 };
 
 /// One responsible provider's part of a flight.
@@ -76,6 +76,7 @@ pub(super) enum Blocked {
 /// One indicator on its way.
 #[derive(Debug)]
 pub(super) struct Flight {
+    pub(super) kind: IndicatorKind,
     pub(super) slots: Vec<Slot>,
     pub(super) place: Place,
     /// Whether its source, or its group, brings more than a fair share.

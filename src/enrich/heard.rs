@@ -28,9 +28,9 @@ impl Board {
         let Some(desk) = self.desks.get_mut(provider).filter(|_| !said.is_empty()) else { return };
         let windows = desk.key.budget.snapshot();
         let mut short = false;
-        let was_at_ceiling = desk.key.at_ceiling(now.monotonic).is_some();
+        let dearest = desk.dearest();
+        let was_at_ceiling = desk.key.at_ceiling(dearest, now.monotonic).is_some();
         for said in said {
-            let others = desk.in_flight as u64;
             let Some(span) = meant(said, &windows) else {
                 desk.wait_for_reset(said, now.monotonic);
                 continue;
@@ -38,14 +38,18 @@ impl Board {
             if is_of_the_past(span, length, now.wall_ms) {
                 continue;
             }
+            let others = match span {
+                Span::Second | Span::Minute | Span::Hour => desk.in_flight as u64,
+                Span::Day | Span::Month => desk.in_flight_units,
+            };
             desk.key.budget.correct(span, said.remaining, others);
             if let Some(window) = windows.iter().find(|window| window.span == span) {
                 desk.key.lower_ceiling(window, said.remaining, others, now);
             }
             let tickets = desk.key.lease.as_ref().map_or(0, |lease| lease.tickets());
-            short |= tickets as u64 > said.remaining.saturating_sub(others);
+            short |= (tickets as u64).saturating_mul(span.units(dearest)) > said.remaining.saturating_sub(others);
         }
-        let nothing_left = !was_at_ceiling && desk.key.at_ceiling(now.monotonic).is_some();
+        let nothing_left = !was_at_ceiling && desk.key.at_ceiling(dearest, now.monotonic).is_some();
         // What was leased before the account was corrected might be too much; what is over is returned before the correction, which is later in the log.
         if short {
             self.give_back(provider, now);

@@ -42,6 +42,8 @@ pub(super) struct Key {
     /// The shortest window of its quota.
     pub(super) window: Duration,
     pub(super) calls: u64,
+    /// What these cost.
+    pub(super) units: u64,
     /// What it may call of the fleet's account, where that is where its account is kept.
     pub(super) lease: Option<LeaseDesk>,
     /// What the service said is left; beside a lease only.
@@ -83,6 +85,7 @@ impl Key {
             renewed_at: Duration::ZERO,
             window,
             calls: 0,
+            units: 0,
             lease,
             ceilings: Vec::new(),
         }
@@ -101,8 +104,8 @@ impl Key {
             && self.breaker.open_until().is_none_or(|at| at <= until)
     }
 
-    /// Why nothing can be asked with it now, and when it can again (monotonic).
-    pub(super) fn blocked(&self, now: Duration) -> Option<(Blocked, Option<Duration>)> {
+    /// Why no call of this price can be made with it now, and when it can again (monotonic).
+    pub(super) fn blocked(&self, cost: u32, now: Duration) -> Option<(Blocked, Option<Duration>)> {
         if self.paused_until > now {
             return Some((Blocked::Paused, Some(self.paused_until)));
         }
@@ -112,15 +115,15 @@ impl Key {
         if self.is_out_of_reach(now) {
             return Some((Blocked::Quota, None));
         }
-        if let Some(at) = self.at_ceiling(now) {
+        if let Some(at) = self.at_ceiling(cost, now) {
             return Some((Blocked::Quota, Some(at)));
         }
-        self.budget.exhausted_until(Urgency::Ordinary).map(|at| (Blocked::Quota, Some(at)))
+        self.budget.exhausted_until(cost, Urgency::Ordinary).map(|at| (Blocked::Quota, Some(at)))
     }
 
     /// Its place among the keys of a desk, the best first: that which may call soonest, then that which has most at hand, then the order of the configuration.
-    fn rank(&self, now: Duration) -> (bool, Duration, u32, usize) {
-        let blocked = self.blocked(now).map(|(_, at)| at.unwrap_or(Duration::MAX)).unwrap_or_default();
+    fn rank(&self, cost: u32, now: Duration) -> (bool, Duration, u32, usize) {
+        let blocked = self.blocked(cost, now).map(|(_, at)| at.unwrap_or(Duration::MAX)).unwrap_or_default();
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 1000")]
         let spent = ((1.0 - self.budget.level().clamp(0.0, 1.0)) * 1_000.0) as u32;
         (self.closed.is_some(), blocked, spent, self.number)
@@ -138,6 +141,7 @@ impl Key {
             circuit: self.breaker.state(),
             windows: self.budget.snapshot(),
             calls: self.calls,
+            units: self.units,
         }
     }
 }
@@ -174,14 +178,16 @@ impl Desk {
         if self.other_keys.is_empty() {
             return;
         }
-        if let Some(best) = self.keys().min_by_key(|key| key.rank(now)).map(|key| key.number) {
+        let cost = self.next_cost();
+        if let Some(best) = self.keys().min_by_key(|key| key.rank(cost, now)).map(|key| key.number) {
             self.turn_to(best);
         }
     }
 
     /// The numbers of its keys, the best first.
     pub(super) fn order(&self, now: Duration) -> Vec<usize> {
-        let mut ranked: Vec<_> = self.keys().map(|key| key.rank(now)).collect();
+        let cost = self.next_cost();
+        let mut ranked: Vec<_> = self.keys().map(|key| key.rank(cost, now)).collect();
         ranked.sort_unstable();
         ranked.into_iter().map(|(.., number)| number).collect()
     }
@@ -206,15 +212,15 @@ impl Desk {
         self.other_keys.iter().any(|key| key.closed.is_none())
     }
 
-    /// Why nothing can be asked now, and when it can again (monotonic): that of the key which can soonest.
-    pub(super) fn blocked(&self, now: Duration) -> Option<(Blocked, Option<Duration>)> {
-        let open = self.keys().filter(|key| key.closed.is_none()).map(|key| key.blocked(now));
+    /// Why no call of this price can be made now, and when it can again (monotonic): that of the key which can soonest.
+    pub(super) fn blocked(&self, cost: u32, now: Duration) -> Option<(Blocked, Option<Duration>)> {
+        let open = self.keys().filter(|key| key.closed.is_none()).map(|key| key.blocked(cost, now));
         open.min_by_key(|blocked| blocked.map(|(_, at)| at.unwrap_or(Duration::MAX)).unwrap_or_default()).flatten()
     }
 
     /// How many calls can start until `wait` from now, with all keys that may call until then.
-    pub(super) fn capacity_within(&self, now: Duration, wait: Duration, urgency: Urgency) -> u64 {
+    pub(super) fn capacity_within(&self, now: Duration, wait: Duration, cost: u32, urgency: Urgency) -> u64 {
         let usable = self.keys().filter(|key| key.is_usable(now, now.saturating_add(wait)));
-        usable.map(|key| key.budget.capacity_within(wait, urgency)).fold(0, u64::saturating_add)
+        usable.map(|key| key.budget.capacity_within(wait, cost, urgency)).fold(0, u64::saturating_add)
     }
 }

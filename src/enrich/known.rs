@@ -58,8 +58,14 @@ impl Board {
             let Some(desk) = self.desks.get(slot.provider) else { continue };
             let blocked = match slot.state {
                 SlotState::Waiting { .. } => desk
-                    .blocked_in(flight.place, now)
-                    .or_else(|| if flight.hopeful { None } else { desk.overdrawn(flight.place, now, self.deadline) })
+                    .blocked_in(flight.place, desk.cost(indicator.kind), now)
+                    .or_else(|| {
+                        if flight.hopeful {
+                            None
+                        } else {
+                            desk.overdrawn(flight.place, desk.cost(indicator.kind), now, self.deadline)
+                        }
+                    })
                     .map(|(why, at)| (why, at.map(|at| wall_at(at, now, wall_ms)))),
                 SlotState::Calling { .. } | SlotState::Answered { .. } | SlotState::Over { .. } => None,
             };

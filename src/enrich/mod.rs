@@ -22,6 +22,8 @@ mod ceiling;
 mod chance;
 mod closing;
 mod config;
+#[cfg(test)]
+mod cost_tests;
 mod demand;
 mod desk;
 mod dispatch;

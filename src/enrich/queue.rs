@@ -6,7 +6,11 @@ use std::{
     time::Duration,
 };
 
-use crate::{budget::Urgency, model::Indicator};
+use crate::{
+    budget::Urgency,
+    model::{Indicator, IndicatorKind},
+    provider::Costs,
+};
 
 /// A place in the line: worth first, then order of arrival.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,12 +41,23 @@ impl Place {
     }
 }
 
-/// Indicators that wait for one provider.
+/// Those that wait for calls of one price.
 #[derive(Debug, Default)]
-pub(super) struct Queue {
+struct Line {
+    cost: u32,
     ready: BTreeMap<Place, Indicator>,
     /// Those of them that may be paid from the reserve.
     urgent: BTreeSet<Place>,
+    /// Calls of this price cannot be paid now, while those of another can.
+    shut: bool,
+}
+
+/// Indicators that wait for one provider.
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    costs: Costs,
+    /// One for each price that was met; where all kinds cost the same there is one.
+    lines: Vec<Line>,
     delayed: BTreeMap<(Duration, Place), Indicator>,
     /// Those for which a call was asked for, or may start, in the fleet's ledger.
     held: BTreeMap<Place, Indicator>,
@@ -51,6 +66,16 @@ pub(super) struct Queue {
 }
 
 impl Queue {
+    /// An empty line for calls of these prices.
+    pub(super) fn new(costs: Costs) -> Self {
+        Self { costs, ..Self::default() }
+    }
+
+    /// What a call about an indicator of this kind costs.
+    pub(super) fn cost(&self, kind: IndicatorKind) -> u32 {
+        self.costs.of(kind)
+    }
+
     /// Joins the line, not to be tried before `not_before`.
     pub(super) fn push(&mut self, place: Place, indicator: Indicator, not_before: Duration, now: Duration) {
         if not_before <= now {
@@ -62,18 +87,27 @@ impl Queue {
 
     /// Leaves the line.
     pub(super) fn remove(&mut self, place: Place, not_before: Duration) {
-        self.urgent.remove(&place);
         self.asked.remove(&place);
-        if self.ready.remove(&place).is_none() && self.held.remove(&place).is_none() {
+        let was_ready = self.lines.iter_mut().any(|line| {
+            line.urgent.remove(&place);
+            line.ready.remove(&place).is_some()
+        });
+        if !was_ready && self.held.remove(&place).is_none() {
             self.delayed.remove(&(not_before, place));
         }
     }
 
     fn enter(&mut self, place: Place, indicator: Indicator) {
+        let cost = self.costs.of(indicator.kind);
+        let at = self.lines.iter().position(|line| line.cost == cost).unwrap_or_else(|| {
+            self.lines.push(Line { cost, ..Line::default() });
+            self.lines.len() - 1
+        });
+        let Some(line) = self.lines.get_mut(at) else { return };
         if place.urgent {
-            self.urgent.insert(place);
+            line.urgent.insert(place);
         }
-        self.ready.insert(place, indicator);
+        line.ready.insert(place, indicator);
     }
 
     /// Takes another place in the line.
@@ -89,18 +123,19 @@ impl Queue {
         }
     }
 
-    /// Takes the best that is ready and may be paid in this way out of the line, until [`Queue::release`]; it still belongs to it.
-    pub(super) fn hold(&mut self, urgency: Urgency) -> Option<Indicator> {
-        let (place, indicator) = self.leave(urgency)?;
+    /// Takes the best that is ready and may be paid in this way, by a call of this price, out of the line, until [`Queue::release`]; it still belongs to it.
+    pub(super) fn hold(&mut self, urgency: Urgency, cost: u32) -> Option<Indicator> {
+        let (place, indicator) = self.leave(urgency, cost)?;
         self.held.insert(place, indicator.clone());
         self.asked.insert(place);
         Some(indicator)
     }
 
-    fn leave(&mut self, urgency: Urgency) -> Option<(Place, Indicator)> {
-        let place = self.first(urgency)?;
-        self.urgent.remove(&place);
-        self.ready.remove(&place).map(|indicator| (place, indicator))
+    fn leave(&mut self, urgency: Urgency, cost: u32) -> Option<(Place, Indicator)> {
+        let line = self.lines.iter_mut().find(|line| line.cost == cost)?;
+        let place = line.first(urgency)?;
+        line.urgent.remove(&place);
+        line.ready.remove(&place).map(|indicator| (place, indicator))
     }
 
     /// Whether a place is held.
@@ -142,22 +177,39 @@ impl Queue {
         }
     }
 
-    /// The best that is ready.
-    pub(super) fn best(&self) -> Option<Place> {
-        self.ready.first_key_value().map(|(place, _)| *place)
+    /// The best of those that are ready for calls of each price, and the best of them that may use the reserve.
+    pub(super) fn heads(&self) -> impl Iterator<Item = (u32, Place, Option<Place>)> {
+        self.lines
+            .iter()
+            .filter_map(|line| Some((line.cost, line.first(Urgency::Ordinary)?, line.urgent.first().copied())))
     }
 
-    /// The best that is ready and may be paid in this way: the reserve is for the urgent ones, everything else for all.
-    pub(super) fn first(&self, urgency: Urgency) -> Option<Place> {
-        match urgency {
-            Urgency::Ordinary => self.best(),
-            Urgency::Urgent => self.urgent.first().copied(),
+    /// Passes over those who wait for calls of these prices, and of no others.
+    pub(super) fn pass_over(&mut self, prices: &[u32]) {
+        for line in &mut self.lines {
+            line.shut = prices.contains(&line.cost);
         }
     }
 
-    /// Takes the best that is ready and may be paid in this way.
-    pub(super) fn pop(&mut self, urgency: Urgency) -> Option<Indicator> {
-        self.leave(urgency).map(|(_, indicator)| indicator)
+    /// Whether calls of several prices are waited for.
+    pub(super) fn is_mixed(&self) -> bool {
+        self.lines.len() > 1
+    }
+
+    /// The best that is ready.
+    pub(super) fn best(&self) -> Option<Place> {
+        self.first(Urgency::Ordinary).map(|(place, _)| place)
+    }
+
+    /// The best that is ready and may be paid in this way, with the price of a call: the reserve is for the urgent ones, everything else for all.
+    pub(super) fn first(&self, urgency: Urgency) -> Option<(Place, u32)> {
+        let open = self.lines.iter().filter(|line| !line.shut);
+        open.filter_map(|line| Some((line.first(urgency)?, line.cost))).min()
+    }
+
+    /// Takes the best that is ready and may be paid in this way by a call of this price.
+    pub(super) fn pop(&mut self, urgency: Urgency, cost: u32) -> Option<Indicator> {
+        self.leave(urgency, cost).map(|(_, indicator)| indicator)
     }
 
     /// When the next delayed one ripens.
@@ -167,12 +219,17 @@ impl Queue {
 
     /// How many are ready.
     pub(super) fn ready(&self) -> usize {
-        self.ready.len()
+        self.lines.iter().map(|line| line.ready.len()).sum()
+    }
+
+    /// How many are ready for calls of this price.
+    pub(super) fn ready_at(&self, cost: u32) -> usize {
+        self.lines.iter().filter(|line| line.cost == cost).map(|line| line.ready.len()).sum()
     }
 
     /// How many wait, ready or not.
     pub(super) fn len(&self) -> usize {
-        self.ready.len() + self.delayed.len() + self.held.len()
+        self.ready() + self.delayed.len() + self.held.len()
     }
 
     /// Takes these out of the line.
@@ -183,11 +240,23 @@ impl Queue {
             taken.extend(leaves.then(|| indicator.clone()));
             !leaves
         };
-        self.ready.retain(|_, indicator| stays(indicator));
+        for line in &mut self.lines {
+            line.ready.retain(|_, indicator| stays(indicator));
+            let Line { ready, urgent, .. } = line;
+            urgent.retain(|place| ready.contains_key(place));
+        }
         self.delayed.retain(|_, indicator| stays(indicator));
         self.held.retain(|_, indicator| stays(indicator));
-        self.urgent.retain(|place| self.ready.contains_key(place));
         self.asked.retain(|place| self.held.contains_key(place));
         taken
+    }
+}
+
+impl Line {
+    fn first(&self, urgency: Urgency) -> Option<Place> {
+        match urgency {
+            Urgency::Ordinary => self.ready.first_key_value().map(|(place, _)| *place),
+            Urgency::Urgent => self.urgent.first().copied(),
+        }
     }
 }

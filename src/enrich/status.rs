@@ -49,6 +49,8 @@ pub struct KeyStatus {
     pub windows: Vec<WindowAccount>,
     /// Calls started since the start of the process.
     pub calls: u64,
+    /// What they cost, in units of the quota.
+    pub units: u64,
 }
 
 /// The state of one provider.
@@ -72,6 +74,8 @@ pub struct ProviderStatus {
     pub in_flight: usize,
     /// Calls started since the start of the process.
     pub calls: u64,
+    /// What they cost, in units of the quota.
+    pub units: u64,
     /// Kinds that the plan of its key leaves out.
     pub left_out: Vec<IndicatorKind>,
     /// Indicators that it was not asked about since the start of the process, by reason and place in the event.
@@ -101,6 +105,7 @@ impl Board {
                 waiting: desk.queue.len(),
                 in_flight: desk.in_flight,
                 calls: keys.iter().map(|key| key.calls).sum(),
+                units: keys.iter().map(|key| key.units).sum(),
                 left_out: desk.door.left_out().collect(),
                 unasked: desk.unasked.clone(),
                 keys,

@@ -46,22 +46,47 @@ impl Desk {
     /// How the next call is paid; `None` where units are kept for better than what waits. Where the ordinary share is used up for now, or the best is not worth a
     /// call, others that may use the reserve are asked about meanwhile.
     pub(super) fn pays(&self, now: Duration) -> Option<Urgency> {
-        let Some(best) = self.queue.best() else { return Some(Urgency::Ordinary) };
-        let outlook = self.outlook();
+        let Some((best, cost)) = self.queue.first(Urgency::Ordinary) else { return Some(Urgency::Ordinary) };
+        let outlook = self.outlook(cost);
         let way = self.way(best, outlook.as_ref(), now);
-        if way == Some(Urgency::Urgent) || way.is_some() && self.key.budget.exhausted_until(Urgency::Ordinary).is_none()
+        if way == Some(Urgency::Urgent)
+            || way.is_some() && self.key.budget.exhausted_until(cost, Urgency::Ordinary).is_none()
         {
             return way;
         }
         let first = self.queue.first(Urgency::Urgent);
-        let reserve_is_open = first.is_some_and(|first| self.may_use_reserve(first, outlook.as_ref(), now))
-            && self.key.budget.exhausted_until(Urgency::Urgent).is_none();
+        let reserve_is_open = first.is_some_and(|(first, its_cost)| {
+            let outlook = if its_cost == cost { outlook } else { self.outlook(its_cost) };
+            self.may_use_reserve(first, outlook.as_ref(), now)
+                && self.key.budget.exhausted_until(its_cost, Urgency::Urgent).is_none()
+        });
         if reserve_is_open { Some(Urgency::Urgent) } else { way }
     }
 
+    /// Where calls of several prices are waited for, passes over those which the key in use cannot pay for the longest time, or that are not worth it, so that they do not
+    /// keep the others.
+    pub(super) fn sort_out(&mut self, now: Duration) {
+        if !self.queue.is_mixed() {
+            return;
+        }
+        let budget = &self.key.budget;
+        let when = |(cost, best, urgent): (u32, Place, Option<Place>)| {
+            let outlook = self.outlook(cost);
+            let ordinary = self.way(best, outlook.as_ref(), now).map(|way| budget.exhausted_until(cost, way));
+            let urgent = urgent.filter(|urgent| self.may_use_reserve(*urgent, outlook.as_ref(), now));
+            let urgent = urgent.map(|_| budget.exhausted_until(cost, Urgency::Urgent));
+            let soonest = ordinary.into_iter().chain(urgent).map(Option::unwrap_or_default).min();
+            (cost, soonest.unwrap_or(Duration::MAX))
+        };
+        let payable: Vec<(u32, Duration)> = self.queue.heads().map(when).collect();
+        let soonest = payable.iter().map(|(_, at)| *at).min().unwrap_or_default();
+        let later: Vec<u32> = payable.into_iter().filter(|(_, at)| *at > soonest).map(|(cost, _)| cost).collect();
+        self.queue.pass_over(&later);
+    }
+
     /// Whether a place is worth a call at all.
-    pub(super) fn is_worth_it(&self, place: Place, now: Duration) -> bool {
-        self.way(place, self.outlook().as_ref(), now).is_some()
+    pub(super) fn is_worth_it(&self, place: Place, cost: u32, now: Duration) -> bool {
+        self.way(place, self.outlook(cost).as_ref(), now).is_some()
     }
 
     /// How a call for this place is paid; `None` where it is not worth one.
@@ -88,10 +113,10 @@ impl Desk {
         triage::is_a_person(points) || reserve > 0 && self.calls(needed) <= reserve as f64
     }
 
-    /// What all keys that are in use have left; `None` where one of them is not paced.
-    fn outlook(&self) -> Option<Outlook> {
+    /// What all keys that are in use have left of calls of this price; `None` where one of them is not paced.
+    fn outlook(&self, cost: u32) -> Option<Outlook> {
         let outlooks: Option<Vec<Outlook>> =
-            self.keys().filter(|key| key.closed.is_none()).map(|key| key.budget.outlook()).collect();
+            self.keys().filter(|key| key.closed.is_none()).map(|key| key.budget.outlook(cost)).collect();
         outlooks?.into_iter().reduce(|all, one| Outlook {
             within: all.within.max(one.within),
             ends_at: all.ends_at.min(one.ends_at),
@@ -108,7 +133,7 @@ impl Desk {
 
     /// Calls were paid as urgent.
     pub(super) fn took_of_reserve(&mut self, calls: u64) {
-        let window = self.outlook().and_then(|outlook| outlook.ends_at);
+        let window = self.outlook(1).and_then(|outlook| outlook.ends_at);
         if self.thrift.reserve_spent.0 != window {
             self.thrift.reserve_spent = (window, 0);
         }

@@ -8,7 +8,7 @@ use crate::{
     budget::{Pace, Quota},
     gate::Tlp,
     model::IndicatorKind,
-    provider::Network,
+    provider::{Costs, Network},
 };
 
 /// One provider's configuration.
@@ -26,6 +26,8 @@ pub struct Config {
     pub quota: Quota,
     /// How long windows are spent; `None`: even for windows of an hour and longer.
     pub pace: Option<Pace>,
+    /// What calls cost in units of the quota; `None`: as the service has it.
+    pub costs: Option<Costs>,
     /// Price of a unit of the quota, for what is shown; in whatever currency.
     pub unit_price: Option<f64>,
     /// How often the service is asked for its own account, where it has a call for that which costs nothing; `None`: never.

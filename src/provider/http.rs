@@ -23,7 +23,7 @@ use tokio::time::timeout;
 use crate::{
     model::{FailReason, IndicatorKind, SharedClock},
     provider::{
-        BuildError, Config, Feedback, Limit, LookupError, Spec,
+        BuildError, Config, Costs, Feedback, Limit, LookupError, Spec,
         depth::{MAX_DEPTH, is_deeper},
         feedback::{self, Said},
         gzip::{GunzipError, gunzip},
@@ -65,6 +65,7 @@ pub(crate) struct Client {
     credential: Credential,
     timeout: Duration,
     account_poll: Option<Duration>,
+    costs: Costs,
     clock: SharedClock,
     said: Said,
 }
@@ -99,6 +100,7 @@ impl Client {
             credential,
             timeout: config.timeout,
             account_poll: config.account_poll,
+            costs: config.costs.unwrap_or_else(|| Costs::new(spec.wire.prices)),
             clock,
             said: Said::default(),
         })
@@ -137,6 +139,11 @@ impl Client {
             Err(error) => Err(error),
         };
         Some(told)
+    }
+
+    /// What calls cost.
+    pub(crate) const fn costs(&self) -> Costs {
+        self.costs
     }
 
     /// How often the service is asked for its own account, where it has a call for that.

@@ -22,6 +22,7 @@ mod abuseipdb;
 mod breaker;
 mod circl_pdns;
 mod config;
+mod costs;
 mod depth;
 mod feedback;
 mod greynoise;
@@ -57,6 +58,7 @@ pub use abuseipdb::ID as ABUSEIPDB;
 pub use breaker::{Breaker, BreakerState, Chance, Effect, Open};
 pub use circl_pdns::ID as CIRCL_PDNS;
 pub use config::Config;
+pub use costs::{Costs, Prices};
 pub use feedback::Feedback;
 pub use greynoise::ID as GREYNOISE;
 pub use hashlookup::ID as HASHLOOKUP;
@@ -128,7 +130,7 @@ impl LookupError {
 /// A future that a trait object can return.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// One external intelligence source. Every call costs one unit of its quota, whatever it asks and however many indicators it names.
+/// One external intelligence source. A call costs what [`costs`](Self::costs) says of the kind that it asks about, however many indicators it names.
 pub trait Provider: Send + Sync + 'static {
     /// Its name.
     fn id(&self) -> ProviderId;
@@ -155,6 +157,11 @@ pub trait Provider: Send + Sync + 'static {
     ///
     /// [`LookupError::Throttled`] for a 429; [`LookupError::Failed`] for everything that is no verdict.
     fn lookup<'a>(&'a self, indicator: &'a Indicator) -> BoxFuture<'a, Result<Verdict, LookupError>>;
+
+    /// What calls cost, by the kind that they ask about.
+    fn costs(&self) -> Costs {
+        Costs::default()
+    }
 
     /// How many indicators one call can ask about, 1..=512; it costs the same for all of them.
     fn batch_size(&self) -> usize {

@@ -61,7 +61,7 @@ pub(crate) const VIRUSTOTAL: Proof = Proof {
     counts: true,
 };
 
-/// `/api-info`: the plan and its query credits, which domains cost.
+/// `/api-info`: the plan and its query credits, which domains cost; they come back with the month.
 pub(crate) const SHODAN: Proof = Proof {
     request: |_| Request::get("/api-info"),
     read: |answer| {
@@ -70,10 +70,11 @@ pub(crate) const SHODAN: Proof = Proof {
         let left = answer["query_credits"].as_u64();
         // Minus one is without limit.
         let limit = answer["usage_limits"]["query_credits"].as_u64();
-        let credits = left.map(|left| Limit::other("query credits".to_owned(), Some(left), limit));
+        let credits = left
+            .map(|left| Limit { name: "query credits".to_owned(), ..Limit::window(Span::Month, Some(left), limit) });
         plan.into_iter().chain(credits).collect()
     },
-    counts: false,
+    counts: true,
 };
 
 /// `/api/v1/quotas`: those of searches.

@@ -5,7 +5,7 @@ use std::{borrow::Cow, net::IpAddr};
 use crate::{
     budget::Span,
     model::{Indicator, IndicatorKind},
-    provider::{LookupError, proof::Proof},
+    provider::{LookupError, Prices, proof::Proof},
 };
 
 /// How the key travels.
@@ -49,6 +49,8 @@ pub struct Wire {
     pub counts: Option<Span>,
     /// The name of the error by which a 429 says that a quota of the key is used up, where the service tells that from too much haste.
     pub used_up: Option<&'static str>,
+    /// What calls cost that do not cost one unit.
+    pub prices: Prices,
     /// The call that proves the key for nothing, where there is one.
     pub proof: Option<Proof>,
 }
@@ -63,6 +65,7 @@ impl Wire {
             retired: &[],
             counts: None,
             used_up: None,
+            prices: &[],
             proof: None,
         }
     }

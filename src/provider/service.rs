@@ -8,7 +8,7 @@ use serde::Deserialize;
 use crate::{
     model::{Evidence, FailReason, Indicator, IndicatorKind, ProviderId, SharedClock, Verdict, VerdictKind},
     provider::{
-        BoxFuture, BuildError, Config, Feedback, Limit, LookupError, Provider, Spec,
+        BoxFuture, BuildError, Config, Costs, Feedback, Limit, LookupError, Provider, Spec,
         http::{Client, Reply},
         probe,
         request::{Request, is_well_formed},
@@ -66,6 +66,10 @@ impl Provider for Service {
             let (kind, evidence) = (self.read)(indicator, &reply)?;
             Ok(Verdict { kind, evidence, answered_at: self.client.now_ms() })
         })
+    }
+
+    fn costs(&self) -> Costs {
+        self.client.costs()
     }
 
     fn feedback(&self) -> Vec<Feedback> {
@@ -158,6 +162,10 @@ impl Provider for BatchService {
             let answers = self.ask(&asked).await;
             answers.unwrap_or_else(|error| indicators.iter().map(|_| Err(error.clone())).collect())
         })
+    }
+
+    fn costs(&self) -> Costs {
+        self.client.costs()
     }
 
     fn feedback(&self) -> Vec<Feedback> {

@@ -2,7 +2,7 @@
 //!
 //! It describes exposure, not malice: context without a score. Found: it has scanned the address or knows records of the domain; not_found:
 //! its own "No information available"; there is no clean. The key travels in the query, the service knows no other way.
-//! Errors can come under status 200, so their member is looked at always. A used-up credit is a throttle: it comes back. "Requires membership" is no refusal of the key:
+//! Errors can come under status 200, so their member is looked at always. A used-up credit is a throttle: it comes back with the month. "Requires membership" is no refusal of the key:
 //! a free one gets it for domains, and for addresses on which there is something to say.
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::{
     model::{Evidence, Fact, FailReason, Indicator, IndicatorKind, ProviderId, SharedClock, VerdictKind},
     provider::{
-        BuildError, Config, KeyUse, LookupError, Provider, Spec, about,
+        BuildError, Config, KeyUse, LookupError, Prices, Provider, Spec, about,
         http::Reply,
         proof,
         request::{Auth, Request, Wire},
@@ -33,9 +33,12 @@ pub(crate) const SPEC: Spec = Spec {
     key: KeyUse::Required,
     kinds: &[IndicatorKind::Ipv4, IndicatorKind::Ipv6, IndicatorKind::Domain],
     routed: &[IndicatorKind::Ipv4, IndicatorKind::Ipv6, IndicatorKind::Domain],
-    wire: Wire { judge, proof: Some(proof::SHODAN), ..Wire::json(Auth::Query("key")) },
+    wire: Wire { judge, prices: PRICES, proof: Some(proof::SHODAN), ..Wire::json(Auth::Query("key")) },
     build,
 };
+
+/// A domain costs a query credit, an address none.
+const PRICES: Prices = &[(IndicatorKind::Ipv4, 0), (IndicatorKind::Ipv6, 0)];
 
 /// What it says of an address or domain that it does not know.
 const UNKNOWN: &str = "No information available";

@@ -244,6 +244,7 @@ mod tests {
             weight: None,
             unit_price: None,
             account_poll: None,
+            costs: None,
             max_tlp: crate::gate::Tlp::Green,
             network,
         }

@@ -12,6 +12,11 @@ use crate::{
 /// A window of the account: span, limit, units used.
 pub(crate) type Used = (Span, u64, u64);
 
+/// What a call takes of the account: Shodan sells credits, one for a domain and none for an address.
+pub(crate) fn cost(face: &Face, call: &Call) -> u64 {
+    u64::from(face.id != SHODAN || call.path.starts_with("/dns/"))
+}
+
 /// The answer to a call about the plan; `None` where it is about something else.
 pub(crate) fn tell(face: &Face, call: &Call, windows: impl FnOnce() -> Vec<Used>) -> Option<Answer> {
     if call.method != Method::GET {
@@ -21,10 +26,7 @@ pub(crate) fn tell(face: &Face, call: &Call, windows: impl FnOnce() -> Vec<Used>
     let body = if face.id == VIRUSTOTAL && call.segment_before("/api/v3/users/", "/overall_quotas").is_some() {
         virustotal(&windows())
     } else if is(SHODAN, "/api-info") {
-        json!({
-            "plan": "dev", "query_credits": 98, "scan_credits": 100, "monitored_ips": 0, "unlocked": true, "unlocked_left": 98,
-            "https": false, "telnet": false, "usage_limits": { "query_credits": 100, "scan_credits": 100, "monitored_ips": 16 },
-        })
+        shodan(&windows())
     } else if is(URLSCAN, "/api/v1/quotas") {
         urlscan(&windows())
     } else if is(MISP, "/servers/getVersion") {
@@ -51,6 +53,15 @@ fn virustotal(windows: &[Used]) -> Value {
         "api_requests_monthly": used(Span::Month, 15_500),
         "intelligence_searches_monthly": { "user": { "allowed": 0, "used": 0 } },
     } })
+}
+
+fn shodan(windows: &[Used]) -> Value {
+    let month = windows.iter().find(|(of, ..)| *of == Span::Month);
+    let (limit, used) = month.map_or((100, 2), |(_, limit, used)| (*limit, *used));
+    json!({
+        "plan": "dev", "query_credits": limit.saturating_sub(used), "scan_credits": 100, "monitored_ips": 0, "unlocked": true, "unlocked_left": 98,
+        "https": false, "telnet": false, "usage_limits": { "query_credits": limit, "scan_credits": 100, "monitored_ips": 16 },
+    })
 }
 
 fn urlscan(windows: &[Used]) -> Value {

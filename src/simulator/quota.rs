@@ -1,7 +1,7 @@
 //! A service's own account of its quota: exact, and made apart from the product's, which it is there to check.
 //!
 //! Second, minute and hour slide: a call is too many when as many as allowed arrived less than the span before it. Day and
-//! month are those of the calendar in UTC. A refused call does not count.
+//! month are those of the calendar in UTC. A refused call does not count. In the calendar windows a call takes what it costs, which is none of a free one.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -44,17 +44,18 @@ impl Account {
         *self = Self::new(self.quota.take(), self.tolerance);
     }
 
-    /// A call arrives.
-    pub(crate) fn arrive(&mut self, now: Duration, wall_ms: i64) -> Standing {
+    /// A call of this price arrives.
+    pub(crate) fn arrive(&mut self, cost: u64, now: Duration, wall_ms: i64) -> Standing {
         let Some(quota) = self.quota.clone() else {
             return Standing { wait: None, limit: UNLIMITED, remaining: UNLIMITED };
         };
         self.turn_calendar(wall_ms);
-        let waits = quota.windows().iter().filter_map(|window| self.wait(window.span, window.limit, now, wall_ms));
+        let waits =
+            quota.windows().iter().filter_map(|window| self.wait(window.span, window.limit, cost, now, wall_ms));
         let wait = waits.max();
         if wait.is_none() {
-            self.day += 1;
-            self.month += 1;
+            self.day += cost;
+            self.month += cost;
             for (_, arrivals) in &mut self.sliding {
                 arrivals.push_back(now);
             }
@@ -76,7 +77,7 @@ impl Account {
         self.turn_calendar(wall_ms);
         let mut windows = Vec::new();
         for window in quota.windows() {
-            self.wait(window.span, window.limit, now, wall_ms);
+            self.wait(window.span, window.limit, 1, now, wall_ms);
             let used = match window.span {
                 Span::Day => self.day,
                 Span::Month => self.month,
@@ -88,15 +89,17 @@ impl Account {
     }
 
     /// How long the window is closed, where it is. Looks at every window, so that each one's old arrivals go.
-    fn wait(&mut self, span: Span, limit: u64, now: Duration, wall_ms: i64) -> Option<Duration> {
+    fn wait(&mut self, span: Span, limit: u64, cost: u64, now: Duration, wall_ms: i64) -> Option<Duration> {
         let length = match span {
             Span::Second => Duration::from_secs(1),
             Span::Minute => Duration::from_secs(60),
             Span::Hour => Duration::from_secs(3600),
-            Span::Day => return (self.day >= limit).then(|| until(self.date.tomorrow().ok(), wall_ms)),
+            Span::Day => {
+                return (cost > 0 && self.day + cost > limit).then(|| until(self.date.tomorrow().ok(), wall_ms));
+            }
             Span::Month => {
                 let next = self.date.last_of_month().tomorrow().ok();
-                return (self.month >= limit).then(|| until(next, wall_ms));
+                return (cost > 0 && self.month + cost > limit).then(|| until(next, wall_ms));
             }
         };
         let length = length.saturating_sub(self.tolerance);
@@ -151,7 +154,7 @@ mod tests {
     }
 
     fn arrivals(account: &mut Account, at_ms: &[u64]) -> Vec<bool> {
-        let arrive = |&ms: &u64| account.arrive(Duration::from_millis(ms), WALL + i64::try_from(ms).unwrap());
+        let arrive = |&ms: &u64| account.arrive(1, Duration::from_millis(ms), WALL + i64::try_from(ms).unwrap());
         at_ms.iter().map(arrive).map(|standing| standing.wait.is_none()).collect()
     }
 
@@ -177,7 +180,7 @@ mod tests {
     fn all_windows_hold_and_the_longest_wait_is_told() {
         let mut account = account("2/s, 3/day");
         assert_eq!(arrivals(&mut account, &[0, 1, 2, 1_000]), [true, true, false, true]);
-        let refused = account.arrive(Duration::from_secs(10), WALL + 10_000);
+        let refused = account.arrive(1, Duration::from_secs(10), WALL + 10_000);
         assert_eq!(refused, Standing { wait: Some(Duration::from_secs(50)), limit: 3, remaining: 0 });
     }
 
@@ -190,6 +193,13 @@ mod tests {
     #[test]
     fn without_a_quota_nothing_is_refused() {
         let mut account = Account::new(None, Duration::ZERO);
-        assert_eq!(account.arrive(Duration::ZERO, WALL).wait, None);
+        assert_eq!(account.arrive(1, Duration::ZERO, WALL).wait, None);
+    }
+
+    #[test]
+    fn a_free_call_counts_in_windows_that_slide_only() {
+        let mut account = account("3/min, 2/month");
+        let mut arrive = |cost| account.arrive(cost, Duration::ZERO, WALL).wait.is_none();
+        assert_eq!([arrive(2), arrive(1), arrive(0), arrive(0), arrive(0)], [true, false, true, true, false]);
     }
 }

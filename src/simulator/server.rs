@@ -198,7 +198,7 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
     let refusal = refusal(face, service, &call, &parts.headers);
     let plan = plan::tell(face, &call, || service.account.lock().windows(now, wall_ms));
     let counts = refusal.is_none() && plan.is_none();
-    let standing = counts.then(|| service.account.lock().arrive(now, wall_ms));
+    let standing = counts.then(|| service.account.lock().arrive(plan::cost(face, &call), now, wall_ms));
     let is_plan = plan.is_some();
     let mut answer = match plan.filter(|_| refusal.is_none()) {
         Some(plan) => plan,

@@ -2,7 +2,7 @@
 
 use sidelight::{
     model::{Indicator, IndicatorKind, ProviderId},
-    provider::{ABUSEIPDB, VIRUSTOTAL},
+    provider::{ABUSEIPDB, SHODAN, VIRUSTOTAL},
     simulator::{ServiceConfig, SimulatorConfig},
 };
 
@@ -87,6 +87,51 @@ fn a_service_is_asked_what_other_tools_have_left() {
         // The calls that went out before the service had answered are counted by both at most once.
         assert!(refused || (answered <= LIMIT - SPENT && answered + 2 >= LIMIT - SPENT), "{case}");
     }
+}
+
+/// Shodan sells credits: a domain costs one, an address none, and `/api-info` says how many are left.
+#[test]
+fn credits_that_other_tools_spent_leave_what_is_free() {
+    const CREDITS: usize = 30;
+    const SPENT: usize = 12;
+    const EACH: usize = 25;
+    let _turn = beside_others();
+    let quota = format!("1000/min, {CREDITS}/month");
+    let service = ServiceConfig { quota: Some(quota.parse().unwrap()), ..ServiceConfig::default() };
+    let simulator = SimulatorConfig { services: vec![(SHODAN, service)], ..SimulatorConfig::default() };
+    let mut stage = Stage::without_input("e2e-credits", "127.0.0.1:9", simulator);
+    let base = stage.providers.simulator().base_url(SHODAN);
+    stage
+        .unset("providers.virustotal")
+        .unset("providers.abuseipdb")
+        .set("providers.shodan.api_key", "{ env = \"E2E_VT_KEY\" }")
+        .set("providers.shodan.base_url", &format!("{base:?}"))
+        .set("providers.shodan.quota", &format!("{quota:?}"))
+        .set("providers.shodan.pace", "\"asap\"")
+        .set("providers.shodan.account_poll", "\"1m\"")
+        .set("enrich.reserve", "0.0")
+        .set("delivery.deadline", "\"4s\"");
+    let name = |block: &str, n: usize| format!("{block}-{n}.example-trade.com");
+    let other = build(SHODAN, config(&base));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    for n in 0..SPENT {
+        runtime.block_on(other.lookup(&Indicator::new(IndicatorKind::Domain, name("other", n)))).unwrap();
+    }
+    let event = |n: usize| {
+        let ip = connection(&format!("evt-{n}"), &address(92, n));
+        format!("{{\"dns\":{{\"question\":{{\"name\":\"{}\"}}}}}}\n{ip}\n", name("own", n))
+    };
+    let events: String = (0..EACH).map(event).collect();
+    let ended = run_with(stage.command("annotate").args(["--wait", "8"]), events.as_bytes());
+    let out = String::from_utf8_lossy(&ended.stdout).into_owned();
+    let asked = |kind: &str| {
+        let calls = stage.providers.calls();
+        calls.iter().filter(|(_, of, value)| of == kind && !value.starts_with("other")).count()
+    };
+    assert_eq!(stage.providers.simulator().stats().providers["shodan"].over_quota, 0, "{out}");
+    assert_eq!((asked("ipv4"), asked("domain")), (EACH, CREDITS - SPENT), "{out}");
+    let throttled = out.matches("\"outcome\":\"throttled\"").count();
+    assert_eq!(throttled, EACH - (CREDITS - SPENT), "{out}");
 }
 
 #[test]

@@ -33,6 +33,7 @@ pub(crate) fn config(base_url: &str) -> Config {
         kinds: IndicatorKind::ALL.to_vec(),
         quota: "1000000/s".parse().unwrap(),
         pace: None,
+        costs: None,
         unit_price: None,
         account_poll: None,
         timeout: Duration::from_secs(10),

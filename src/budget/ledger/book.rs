@@ -9,7 +9,7 @@ use crate::budget::{
         claims::{Claimed, Claims},
         record::{CallEnd, RecordId, Terms, read_terms, write_terms},
         turns::Turns,
-        window::LedgerWindow,
+        window::{LedgerWindow, Open},
         wire::{DecodeError, Reader, Writer},
     },
 };
@@ -30,10 +30,9 @@ pub(super) struct Lease {
 }
 
 impl Lease {
-    /// Units of the calls that are not over.
+    /// Calls that are not over.
     fn open(&self) -> u64 {
-        let calls = self.over.iter().filter(|over| !**over).count();
-        u64::from(self.cost) * calls as u64
+        self.over.iter().filter(|over| !**over).count() as u64
     }
 
     fn claims_of(&self, call: usize) -> &[u64] {
@@ -52,8 +51,8 @@ pub(super) struct Book {
     leases: BTreeMap<RecordId, Lease>,
     /// Open leases in the order in which they end.
     ends: VecDeque<(i64, RecordId)>,
-    /// Units of open leases whose calls are not over.
-    open: u64,
+    /// Calls of open leases that are not over.
+    open: Open,
     claims: Claims,
     paused_until: i64,
     turns: Turns,
@@ -69,7 +68,7 @@ impl Book {
             windows,
             leases: BTreeMap::new(),
             ends: VecDeque::new(),
-            open: 0,
+            open: Open::default(),
             claims: Claims::default(),
             paused_until: 0,
             turns: Turns::default(),
@@ -87,7 +86,7 @@ impl Book {
 
     /// Units of calls that are leased and not over.
     pub(super) const fn open(&self) -> u64 {
-        self.open
+        self.open.units
     }
 
     /// Other terms: a window that was there before keeps what is spent of it.
@@ -101,7 +100,7 @@ impl Book {
             None => {
                 let mut made = LedgerWindow::new(*window, &terms);
                 for lease in self.leases.values() {
-                    made.lease(lease.open(), lease.granted);
+                    made.lease(lease.open(), lease.cost, lease.granted);
                 }
                 made
             }
@@ -119,10 +118,10 @@ impl Book {
             self.ends.pop_front();
             // Nobody said what became of it: all of it counts as spent, at its very end.
             if let Some(lease) = self.leases.remove(&id) {
-                let units = lease.open();
-                self.open -= units;
+                let calls = lease.open();
+                self.open.end(calls, lease.cost);
                 for window in &mut self.windows {
-                    window.spent(units, lease.granted, end);
+                    window.spent(calls, lease.cost, lease.granted, end);
                 }
                 for claim in &lease.claims {
                     self.claims.release(*claim, id);
@@ -136,7 +135,7 @@ impl Book {
         self.turns.advance(now);
     }
 
-    /// Units that may be leased now at this cost.
+    /// Calls that may be leased now at this cost.
     pub(super) fn room(&self, cost: u32, urgency: Urgency, now: i64) -> u64 {
         if self.paused_until > now || self.leases.len() >= MAX_LEASES {
             return 0;
@@ -145,13 +144,13 @@ impl Book {
         rooms.min().unwrap_or(0)
     }
 
-    /// When `units` may be leased, if nothing else is and open leases are spent to their ends.
-    pub(super) fn admits_at(&self, units: u32, urgency: Urgency, now: i64) -> i64 {
+    /// When so many calls of this cost may be leased, if nothing else is and open leases are spent to their ends.
+    pub(super) fn admits_at(&self, calls: u32, cost: u32, urgency: Urgency, now: i64) -> i64 {
         let open = || {
             let leases = self.ends.iter().filter_map(|(end, id)| Some((*end, self.leases.get(id)?.open())));
-            leases.filter(|(_, units)| *units > 0)
+            leases.filter(|(_, calls)| *calls > 0)
         };
-        let windows = self.windows.iter().map(|window| window.admits_at(units, urgency, open(), now));
+        let windows = self.windows.iter().map(|window| window.admits_at((calls, cost), urgency, open(), now));
         windows.max().unwrap_or(i64::MAX).max(self.paused_until)
     }
 
@@ -167,7 +166,7 @@ impl Book {
         now: i64,
     ) -> Granted {
         let room = self.room(cost, urgency, now);
-        let mut calls_left = self.turns.allow(id.replica, urgency, room) / u64::from(cost);
+        let mut calls_left = self.turns.allow(id.replica, urgency, room);
         let (mut won, mut fates, mut refused) = (Vec::new(), Vec::with_capacity(claims.len()), 0u32);
         for (claim, elsewhere) in claims {
             if let Some(until) = self.claimed(*claim, now).or(*elsewhere) {
@@ -185,18 +184,17 @@ impl Book {
             fates.push(Fate::Won);
         }
         let calls = won.len().div_ceil(batch as usize);
-        let units = calls as u64 * u64::from(cost);
         if calls > 0 {
             for window in &mut self.windows {
-                window.lease(units, now);
+                window.lease(calls as u64, cost, now);
             }
-            self.open += units;
+            self.open.begin(calls as u64, cost);
             self.ends.push_back((now + LEASE_LIFE, id));
             self.leases.insert(id, Lease { granted: now, cost, batch, claims: won, over: vec![false; calls] });
         }
-        let wants = u64::from(refused).div_ceil(u64::from(batch)).saturating_mul(u64::from(cost));
-        let retry_at = if refused == 0 { now } else { self.admits_at(cost, urgency, now).max(now + 1) };
-        self.turns.served(id.replica, urgency, units, wants, retry_at);
+        let wants = u64::from(refused).div_ceil(u64::from(batch));
+        let retry_at = if refused == 0 { now } else { self.admits_at(1, cost, urgency, now).max(now + 1) };
+        self.turns.served(id.replica, urgency, calls as u64, wants, retry_at);
         Granted { fates, calls: u32::try_from(calls).unwrap_or(u32::MAX), retry_at }
     }
 
@@ -209,8 +207,8 @@ impl Book {
             let Some(over) = lease.over.get_mut(call).filter(|over| !**over) else { continue };
             *over = true;
             match end {
-                CallEnd::Unspent => unspent += u64::from(lease.cost),
-                CallEnd::Spent | CallEnd::Answered => spent += u64::from(lease.cost),
+                CallEnd::Unspent => unspent += 1,
+                CallEnd::Spent | CallEnd::Answered => spent += 1,
             }
             for claim in lease.claims_of(call) {
                 match end {
@@ -219,13 +217,13 @@ impl Book {
                 }
             }
         }
-        self.open -= spent + unspent;
+        self.open.end(spent + unspent, lease.cost);
         for window in &mut self.windows {
             if spent > 0 {
-                window.spent(spent, lease.granted, now);
+                window.spent(spent, lease.cost, lease.granted, now);
             }
             if unspent > 0 {
-                window.unspent(unspent, lease.granted, now);
+                window.unspent(unspent, lease.cost, lease.granted, now);
             }
         }
         if lease.over.iter().all(|over| *over) {
@@ -252,12 +250,12 @@ impl Book {
         }
     }
 
-    /// How many units can be leased from now until `within` later, if nothing else is and open leases are spent to their ends.
-    pub(super) fn capacity(&self, within: i64, urgency: Urgency, now: i64) -> u64 {
+    /// How many calls of this cost can be leased from now until `within` later, if nothing else is and open leases are spent to their ends.
+    pub(super) fn capacity(&self, within: i64, cost: u32, urgency: Urgency, now: i64) -> u64 {
         if self.paused_until > now.saturating_add(within) {
             return 0;
         }
-        let windows = self.windows.iter().map(|window| window.capacity(within, urgency, self.open, now));
+        let windows = self.windows.iter().map(|window| window.capacity(within, cost, urgency, self.open, now));
         windows.min().unwrap_or(0)
     }
 
@@ -265,9 +263,9 @@ impl Book {
         self.windows.iter().map(|window| window.level(now)).fold(1.0, f64::min)
     }
 
-    /// Units that a request of this replica would get now.
-    pub(super) fn allowed(&self, replica: u64, urgency: Urgency, now: i64) -> u64 {
-        self.turns.allow(replica, urgency, self.capacity(0, urgency, now))
+    /// Calls of this cost that a request of this replica would get now.
+    pub(super) fn allowed(&self, replica: u64, cost: u32, urgency: Urgency, now: i64) -> u64 {
+        self.turns.allow(replica, urgency, self.capacity(0, cost, urgency, now))
     }
 
     pub(super) fn windows(&self, now: i64) -> Vec<WindowAccount> {
@@ -276,7 +274,7 @@ impl Book {
 
     /// Nothing is leased, claimed or waited for.
     pub(super) fn is_idle(&self) -> bool {
-        self.leases.is_empty() && self.ends.is_empty() && self.open == 0 && self.claims.is_empty()
+        self.leases.is_empty() && self.ends.is_empty() && self.open == Open::default() && self.claims.is_empty()
     }
 
     pub(super) fn write(&self, out: &mut Writer) {
@@ -318,7 +316,7 @@ impl Book {
             let count = from.count(1)?;
             let over = (0..count).map(|_| from.flag()).collect::<Result<_, _>>()?;
             let lease = Lease { granted, cost, batch, claims, over };
-            book.open += lease.open();
+            book.open.begin(lease.open(), lease.cost);
             book.ends.push_back((end, id));
             book.leases.insert(id, lease);
         }

@@ -181,15 +181,15 @@ impl Ledger {
         self.books.get(provider).map(Book::terms)
     }
 
-    /// When a call of this cost is admitted if nothing else is before, milliseconds since the epoch: `now` or earlier where it is already, `i64::MAX`
+    /// When so many calls of this cost are admitted if nothing else is before, milliseconds since the epoch: `now` or earlier where it is already, `i64::MAX`
     /// where it never will be.
-    pub fn admits_at(&self, provider: &str, cost: u32, urgency: Urgency, now: i64) -> i64 {
-        self.books.get(provider).map_or(i64::MAX, |book| book.admits_at(cost, urgency, now))
+    pub fn admits_at(&self, provider: &str, calls: u32, cost: u32, urgency: Urgency, now: i64) -> i64 {
+        self.books.get(provider).map_or(i64::MAX, |book| book.admits_at(calls, cost, urgency, now))
     }
 
-    /// How many units can be leased from `now` until `within` milliseconds later.
-    pub fn capacity(&self, provider: &str, within: i64, urgency: Urgency, now: i64) -> u64 {
-        self.books.get(provider).map_or(0, |book| book.capacity(within, urgency, now))
+    /// How many calls of this cost can be leased from `now` until `within` milliseconds later.
+    pub fn capacity(&self, provider: &str, within: i64, cost: u32, urgency: Urgency, now: i64) -> u64 {
+        self.books.get(provider).map_or(0, |book| book.capacity(within, cost, urgency, now))
     }
 
     /// How much of what may go at once is at hand for ordinary work, 0.0..=1.0, of the window that has least; 1 where no window is paced.
@@ -197,9 +197,9 @@ impl Ledger {
         self.books.get(provider).map_or(1.0, |book| book.level(now))
     }
 
-    /// Units that a request of this replica would get now.
-    pub fn allowed(&self, provider: &str, replica: u64, urgency: Urgency, now: i64) -> u64 {
-        self.books.get(provider).map_or(0, |book| book.allowed(replica, urgency, now))
+    /// Calls of this cost that a request of this replica would get now.
+    pub fn allowed(&self, provider: &str, replica: u64, cost: u32, urgency: Urgency, now: i64) -> u64 {
+        self.books.get(provider).map_or(0, |book| book.allowed(replica, cost, urgency, now))
     }
 
     /// Until when an indicator is claimed; `None` where it is free.

@@ -59,12 +59,12 @@ impl Accrual {
     }
 
     /// Units that may go now; a call that costs more than the bucket gives may go when it is full.
-    pub(super) fn room(&self, cost: u32, urgency: Urgency, length: i64, now: i64) -> u64 {
+    pub(super) fn room(&self, cost: u64, urgency: Urgency, length: i64, now: i64) -> u64 {
         let missing = self.full_at - i128::from(now) * i128::from(self.rate);
         let length = i128::from(length.max(1));
         let missing = u64::try_from((missing.max(0) + length - 1).div_euclid(length)).unwrap_or(u64::MAX);
         let room = self.capacity.saturating_sub(missing).saturating_sub(self.held(urgency));
-        if missing == 0 { room.max(u64::from(cost)) } else { room }
+        if missing == 0 { room.max(cost) } else { room }
     }
 
     /// How full the part for ordinary work is, 0.0..=1.0.
@@ -74,8 +74,8 @@ impl Accrual {
     }
 
     /// When `units` may go.
-    pub(super) fn admits_at(&self, units: u32, urgency: Urgency, length: i64, now: i64) -> i64 {
-        let needed = u64::from(units).saturating_add(self.held(urgency)).min(self.capacity);
+    pub(super) fn admits_at(&self, units: u64, urgency: Urgency, length: i64, now: i64) -> i64 {
+        let needed = units.saturating_add(self.held(urgency)).min(self.capacity);
         let spare = i128::from(self.capacity - needed) * i128::from(length.max(1));
         let rate = i128::from(self.rate);
         let at = (self.full_at - spare + rate - 1).div_euclid(rate);

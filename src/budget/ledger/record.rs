@@ -55,7 +55,7 @@ pub enum Record {
         provider: Box<str>,
         /// Whether the reserve may be used.
         urgent: bool,
-        /// Units of one call, at least 1.
+        /// Units of one call; a call that costs nothing counts in the windows that slide all the same.
         cost: u32,
         /// Indicators that one call asks about, at least 1.
         batch: u32,
@@ -166,7 +166,7 @@ impl Record {
             REQUEST => {
                 let (provider, urgent) = (name(&mut from)?, from.flag()?);
                 let (cost, batch, claims) = (from.u32()?, from.u32()?, from.numbers()?);
-                if cost == 0 || batch == 0 || claims.len() > MAX_CLAIMS {
+                if batch == 0 || claims.len() > MAX_CLAIMS {
                     return Err(DecodeError::Value);
                 }
                 Self::Request { provider, urgent, cost, batch, claims }

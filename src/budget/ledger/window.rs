@@ -26,6 +26,26 @@ pub(super) struct LedgerWindow {
     accrual: Option<Accrual>,
 }
 
+/// What is leased and not over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Open {
+    pub(super) calls: u64,
+    /// What these calls cost.
+    pub(super) units: u64,
+}
+
+impl Open {
+    pub(super) fn begin(&mut self, calls: u64, cost: u32) {
+        self.calls += calls;
+        self.units += calls * u64::from(cost);
+    }
+
+    pub(super) fn end(&mut self, calls: u64, cost: u32) {
+        self.calls -= calls;
+        self.units -= calls * u64::from(cost);
+    }
+}
+
 /// What counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Count {
@@ -90,11 +110,11 @@ impl LedgerWindow {
         }
     }
 
-    /// Units that calls of this cost may have in all.
-    fn allowance(&self, cost: u32, urgency: Urgency, now: i64) -> u64 {
+    /// Units that may be spent in all by calls that need so many of them.
+    fn allowance(&self, units: u64, urgency: Urgency, now: i64) -> u64 {
         match urgency {
             Urgency::Urgent => self.window.limit,
-            Urgency::Ordinary => (self.window.limit - self.reserved(now)).max(u64::from(cost)).min(self.window.limit),
+            Urgency::Ordinary => (self.window.limit - self.reserved(now)).max(units).min(self.window.limit),
         }
     }
 
@@ -106,17 +126,22 @@ impl LedgerWindow {
         }
     }
 
-    /// Units that may be leased now. `open` are those of leases that are not over.
-    pub(super) fn room(&self, cost: u32, urgency: Urgency, open: u64, now: i64) -> u64 {
+    /// Calls of this cost that may be leased now.
+    pub(super) fn room(&self, cost: u32, urgency: Urgency, open: Open, now: i64) -> u64 {
+        let each = self.window.span.units(cost);
+        if each == 0 {
+            return u64::MAX;
+        }
         let used = match &self.count {
-            Count::Sliding(sliding) => sliding.used().saturating_add(open),
+            Count::Sliding(sliding) => sliding.used().saturating_add(open.calls),
             Count::Calendar(periods) => periods.fullest(now, now + LEASE_LIFE),
         };
-        let room = self.allowance(cost, urgency, now).saturating_sub(used);
-        match &self.accrual {
-            Some(accrual) if !self.is_ending(now) => room.min(accrual.room(cost, urgency, self.length(now), now)),
+        let room = self.allowance(each, urgency, now).saturating_sub(used);
+        let room = match &self.accrual {
+            Some(accrual) if !self.is_ending(now) => room.min(accrual.room(each, urgency, self.length(now), now)),
             Some(_) | None => room,
-        }
+        };
+        room / each
     }
 
     /// How much of what may go at once is at hand for ordinary work, 0.0..=1.0; 1 where pace does not count.
@@ -138,22 +163,26 @@ impl LedgerWindow {
         }
     }
 
-    /// When `units` may be leased, if nothing else is and every open lease is spent to its end; `now` where they may already, `i64::MAX` where
-    /// they never will. `open` yields the leases as (end, units), the earliest end first.
+    /// When so many calls of this cost may be leased, if nothing else is and every open lease is spent to its end; `now` where they may already, `i64::MAX` where
+    /// they never will. `open` yields the leases as (end, calls), the earliest end first.
     pub(super) fn admits_at(
         &self,
-        units: u32,
+        (calls, cost): (u32, u32),
         urgency: Urgency,
         open: impl Iterator<Item = (i64, u64)>,
         now: i64,
     ) -> i64 {
-        let Some(most) = self.allowance(units, urgency, now).checked_sub(u64::from(units)) else { return i64::MAX };
+        let units = u64::from(calls).saturating_mul(self.window.span.units(cost));
+        if units == 0 {
+            return now;
+        }
+        let Some(most) = self.allowance(units, urgency, now).checked_sub(units) else { return i64::MAX };
         let room = match &self.count {
             Count::Sliding(sliding) => sliding_admits(sliding, most, open, now),
             Count::Calendar(periods) if periods.fullest(now, now + LEASE_LIFE) <= most => now,
             Count::Calendar(periods) => {
                 let (start, end) = periods.bounds(now);
-                let spare = self.window.limit.checked_sub(periods.fullest(now, now + LEASE_LIFE) + u64::from(units));
+                let spare = self.window.limit.checked_sub(periods.fullest(now, now + LEASE_LIFE) + units);
                 let spare = spare.filter(|_| urgency == Urgency::Ordinary);
                 let released = spare.map(|spare| reserved_falls_to(self.reserved, spare, (start, end)));
                 released.unwrap_or(i64::MAX).min(end.saturating_add(super::period::MARGIN + 1))
@@ -171,14 +200,18 @@ impl LedgerWindow {
         room.max(paced.min(unpaced))
     }
 
-    /// How many units can be leased from now until `within` later.
-    pub(super) fn capacity(&self, within: i64, urgency: Urgency, open: u64, now: i64) -> u64 {
-        let allowance = self.allowance(1, urgency, now);
+    /// How many calls of this cost can be leased from now until `within` later.
+    pub(super) fn capacity(&self, within: i64, cost: u32, urgency: Urgency, open: Open, now: i64) -> u64 {
+        let each = self.window.span.units(cost);
+        if each == 0 {
+            return u64::MAX;
+        }
+        let allowance = self.allowance(each, urgency, now);
         let room = match &self.count {
             Count::Sliding(sliding) => {
                 let span = Duration::from_millis(u64::try_from(within).unwrap_or(0));
                 // What is open stays so, or is spent: it takes its place in any window.
-                sliding.capacity(allowance.saturating_sub(open), span, at(now))
+                sliding.capacity(allowance.saturating_sub(open.calls), span, at(now))
             }
             Count::Calendar(periods) => {
                 let mut room = allowance.saturating_sub(periods.fullest(now, now + LEASE_LIFE));
@@ -190,17 +223,18 @@ impl LedgerWindow {
                 room
             }
         };
-        match &self.accrual {
+        let room = match &self.accrual {
             Some(accrual) if !self.is_ending(now.saturating_add(within)) => {
-                room.min(accrual.room(1, urgency, self.length(now), now.saturating_add(within)))
+                room.min(accrual.room(each, urgency, self.length(now), now.saturating_add(within)))
             }
             Some(_) | None => room,
-        }
+        };
+        room / each
     }
 
-    /// Books units of a lease from `now` on.
-    pub(super) fn lease(&mut self, units: u64, now: i64) {
-        let length = self.length(now);
+    /// Books calls of a lease from `now` on.
+    pub(super) fn lease(&mut self, calls: u64, cost: u32, now: i64) {
+        let (length, units) = (self.length(now), calls.saturating_mul(self.window.span.units(cost)));
         match &mut self.count {
             // They count as open until they are over.
             Count::Sliding(_) => {}
@@ -211,17 +245,18 @@ impl LedgerWindow {
         }
     }
 
-    /// Units of a lease that was granted at `granted` were spent by `end`.
-    pub(super) fn spent(&mut self, units: u64, granted: i64, end: i64) {
+    /// Calls of a lease that was granted at `granted` were made by `end`.
+    pub(super) fn spent(&mut self, calls: u64, cost: u32, granted: i64, end: i64) {
+        let units = calls.saturating_mul(self.window.span.units(cost));
         match &mut self.count {
             Count::Sliding(sliding) => sliding.book(units, at(end)),
             Count::Calendar(periods) => periods.settle(units, granted, granted + LEASE_LIFE, Some(end)),
         }
     }
 
-    /// Units of a lease that was granted at `granted` were not spent.
-    pub(super) fn unspent(&mut self, units: u64, granted: i64, now: i64) {
-        let length = self.length(now);
+    /// Calls of a lease that was granted at `granted` were not made.
+    pub(super) fn unspent(&mut self, calls: u64, cost: u32, granted: i64, now: i64) {
+        let (length, units) = (self.length(now), calls.saturating_mul(self.window.span.units(cost)));
         match &mut self.count {
             Count::Sliding(_) => {}
             Count::Calendar(periods) => periods.settle(units, granted, granted + LEASE_LIFE, None),
@@ -233,30 +268,30 @@ impl LedgerWindow {
 
     /// The provider says that no more than `remaining` units are left; where that is news, the `open` ones of leases that are not over come off it: it may not
     /// have counted them yet.
-    pub(super) fn lower(&mut self, remaining: u64, open: u64, now: i64) {
+    pub(super) fn lower(&mut self, remaining: u64, open: Open, now: i64) {
         let limit = self.window.limit;
         match &mut self.count {
             Count::Sliding(sliding) => {
-                let left = limit.saturating_sub(sliding.used().saturating_add(open));
+                let left = limit.saturating_sub(sliding.used().saturating_add(open.calls));
                 if left > remaining {
-                    sliding.book(left - remaining.saturating_sub(open), at(now));
+                    sliding.book(left - remaining.saturating_sub(open.calls), at(now));
                 }
             }
             Count::Calendar(periods) if limit.saturating_sub(periods.used(now)) > remaining => {
-                periods.lower(limit, remaining.saturating_sub(open), now);
+                periods.lower(limit, remaining.saturating_sub(open.units), now);
             }
             Count::Calendar(_) => {}
         }
     }
 
-    /// For people; `open` as above.
-    pub(super) fn account(&self, open: u64, now: i64) -> WindowAccount {
-        let (used, resets_at) = match &self.count {
-            Count::Sliding(sliding) => (sliding.used().saturating_add(open), None),
-            Count::Calendar(periods) => (periods.used(now), Some(periods.bounds(now).1)),
+    /// For people.
+    pub(super) fn account(&self, open: Open, now: i64) -> WindowAccount {
+        let (used, leased, resets_at) = match &self.count {
+            Count::Sliding(sliding) => (sliding.used().saturating_add(open.calls), open.calls, None),
+            Count::Calendar(periods) => (periods.used(now), open.units, Some(periods.bounds(now).1)),
         };
         let Window { span, limit } = self.window;
-        WindowAccount { span, limit, used, leased: open, reserved: self.reserved(now), resets_at }
+        WindowAccount { span, limit, used, leased, reserved: self.reserved(now), resets_at }
     }
 
     pub(super) fn write(&self, out: &mut Writer) {

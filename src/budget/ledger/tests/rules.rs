@@ -236,12 +236,41 @@ fn a_record_counts_once() {
 
 #[test]
 fn several_indicators_of_one_call_cost_once() {
-    let mut log = Log::new("3/min", Pace::Asap, 0);
+    let mut log = Log::new("3/day", Pace::Asap, 0);
     let record = Record::Request { provider: P.into(), urgent: false, cost: 2, batch: 5, claims: claims(0..12) };
     let (_, applied) = log.write(START, 1, record);
     let Applied::Answered(_, granted) = applied else { panic!("{applied:?}") };
     assert_eq!(granted.calls, 1, "two calls of cost 2 do not fit into 3");
     assert_eq!(granted.fates.iter().filter(|fate| **fate == Fate::Won).count(), 5);
+}
+
+#[test]
+fn prices_count_in_windows_of_the_calendar_and_calls_in_those_that_slide() {
+    let mut log = Log::new("4/min, 7/day", Pace::Asap, 0);
+    let request =
+        |cost, claims: Vec<u64>| Record::Request { provider: P.into(), urgent: false, cost, batch: 1, claims };
+    let calls = |applied| {
+        let Applied::Answered(_, granted) = applied else { panic!("{applied:?}") };
+        (granted.calls, granted.retry_at)
+    };
+    let (lease, applied) = log.write(START, 1, request(3, claims(0..4)));
+    let (dear, again) = calls(applied);
+    assert_eq!(dear, 2, "three of them would be 9 units");
+    assert!(again > START + 3_600_000, "the day is what they wait for");
+    let (free, again) = calls(log.write(START, 1, request(0, claims(10..14))).1);
+    assert_eq!(free, 2, "four calls in a minute");
+    assert!(again < START + 120_000, "the minute is what they wait for");
+    let account = |log: &Log| {
+        let windows = log.ledger.windows(P, log.ledger.time());
+        windows.iter().map(|window| (window.used, window.leased)).collect::<Vec<_>>()
+    };
+    assert_eq!(account(&log), [(4, 4), (6, 6)]);
+    // One of the dear ones is made, the other is not.
+    let calls = vec![(0, CallEnd::Spent), (1, CallEnd::Unspent)];
+    log.write(START + 10, 1, Record::Return { provider: P.into(), lease, calls });
+    assert_eq!(account(&log), [(3, 2), (3, 0)]);
+    let restored = Ledger::restore(&log.ledger.snapshot(0)).unwrap();
+    assert_eq!(restored.0, log.ledger);
 }
 
 #[test]

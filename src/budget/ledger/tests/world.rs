@@ -65,7 +65,7 @@ impl Provider {
     }
 
     /// A call arrives; arrivals come in order of time.
-    fn arrive(&mut self, at: i64) -> Result<(), String> {
+    fn arrive(&mut self, at: i64, cost: u32) -> Result<(), String> {
         while self.arrivals.front().is_some_and(|first| *first + self.longest <= at) {
             self.arrivals.pop_front();
         }
@@ -79,9 +79,9 @@ impl Provider {
         for (unit, limit) in &self.calendars {
             let start = period(*unit, at + self.skew).0;
             let used = self.periods.entry((*unit as u8, start)).or_default();
-            *used += 1;
+            *used += u64::from(cost);
             if *used > *limit {
-                return Err(format!("{used} calls in the period from {start}, allowed are {limit}"));
+                return Err(format!("{used} units in the period from {start}, allowed are {limit}"));
             }
         }
         Ok(())
@@ -180,7 +180,9 @@ pub(super) struct World {
     terms: Terms,
     provider: Provider,
     /// Calls that have not reached the provider yet.
-    flying: BTreeSet<(i64, u64)>,
+    flying: BTreeSet<(i64, u64, u32)>,
+    /// Calls about some items cost nothing, about others two units.
+    priced: bool,
     /// Records that have not reached the broker yet.
     sent: BTreeMap<(i64, u64), Vec<u8>>,
     pub(super) log: Vec<(i64, Vec<u8>)>,
@@ -195,6 +197,10 @@ pub(super) struct World {
     pub(super) repeated: u64,
     count: u64,
     pub(super) faults: bool,
+}
+
+const fn price(priced: bool, item: u32) -> u32 {
+    if priced { item % 3 } else { 1 }
 }
 
 const QUOTAS: [&str; 10] = [
@@ -231,6 +237,7 @@ impl World {
             terms,
             provider,
             flying: BTreeSet::new(),
+            priced: seed / 10 % 3 == 0,
             sent: BTreeMap::new(),
             log: Vec::new(),
             snapshots: Vec::new(),
@@ -262,7 +269,7 @@ impl World {
             id: self.rng.next(),
             seq: 0,
             follower: Follower::new(),
-            purse: Purse::new(PROVIDER, 1, Duration::from_secs(5)),
+            purse: Purse::new(PROVIDER, Duration::from_secs(5)),
             waiting: Items::default(),
             later: BTreeMap::new(),
             calls: Vec::new(),
@@ -315,8 +322,8 @@ impl World {
                     }
                 }
                 (_, Some(_)) => {
-                    if let Some((at, _)) = self.flying.pop_first() {
-                        self.provider.arrive(at)?;
+                    if let Some((at, _, cost)) = self.flying.pop_first() {
+                        self.provider.arrive(at, cost)?;
                     }
                 }
                 _ => break,
@@ -419,7 +426,7 @@ impl World {
             self.count += 1;
             self.calls += 1;
             self.repeated += u64::from(self.answered.contains(ticket.item));
-            self.flying.insert((arrives, self.count));
+            self.flying.insert((arrives, self.count, self.cost(ticket.item)));
             let answered = !(self.faults && self.rng.one_in(15));
             self.replicas[replica].calls.push(Call { ticket, ends, answered });
         }
@@ -430,19 +437,28 @@ impl World {
         let actor = &mut self.replicas[replica];
         let Some(ledger) = actor.follower.ledger() else { return };
         let ledger_time = actor.ledger_time(now);
-        let wants = actor.purse.wants(ledger, actor.waiting.len(), 8, reading, ledger_time);
+        let Some(first) = actor.waiting.iter().next() else { return };
+        let cost = price(self.priced, first);
+        let alike = |item: &u32| price(self.priced, *item) == cost;
+        let waiting = actor.waiting.iter().filter(alike).count();
+        let wants = actor.purse.wants(ledger, cost, waiting, 8, reading, ledger_time);
         if wants == 0 {
             return;
         }
-        let items: Vec<u32> = actor.waiting.iter().take(wants).collect();
+        let items: Vec<u32> = actor.waiting.iter().filter(alike).take(wants).collect();
         for item in &items {
             actor.waiting.remove(*item);
         }
         let seq = actor.seq + 1;
         let urgency = if self.rng.one_in(4) { Urgency::Urgent } else { Urgency::Ordinary };
         let items = items.into_iter().map(|item| (item, u64::from(item))).collect();
-        let record = self.replicas[replica].purse.ask(seq, items, urgency, reading);
+        let record = self.replicas[replica].purse.ask(seq, items, cost, urgency, reading);
         self.send(replica, &record);
+    }
+
+    /// Units of a call about an item.
+    fn cost(&self, item: u32) -> u32 {
+        price(self.priced, item)
     }
 
     /// New items appear, at one replica or at all of them.
