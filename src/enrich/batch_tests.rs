@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{board::Finished, desk::Idle, *};
+use super::{calls::Finished, desk::Idle, *};
 use crate::{
     budget::{Budget, Urgency},
     model::{Answer, Clock as _, Evidence, FailReason, ManualClock, ProviderId, Role, Status, Verdict, VerdictKind},

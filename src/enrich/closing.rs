@@ -69,7 +69,7 @@ mod tests {
         budget::Urgency,
         cache::Entry,
         enrich::{
-            board::Finished,
+            calls::Finished,
             desk::Idle,
             tests::{Bench, address, answers, clean, failed},
         },

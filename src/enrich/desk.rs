@@ -6,10 +6,10 @@ use crate::{
     budget::{Budget, Urgency, purse::Reading},
     enrich::{
         door::Door,
-        fleet::LeaseDesk,
         flight::Blocked,
         heard::MIDNIGHT,
         keys::Key,
+        leases::LeaseDesk,
         queue::{Place, Queue},
         thrift::Thrift,
     },

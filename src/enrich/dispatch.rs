@@ -8,7 +8,7 @@ use tracing::{debug, error, info, warn};
 
 use crate::{
     budget::purse::Reading,
-    enrich::{Shared, board::Finished, desk::Idle, keys::Call},
+    enrich::{Shared, calls::Finished, desk::Idle, keys::Call},
     model::{FailReason, Verdict, VerdictKind},
     provider::{LookupError, Provider},
     telemetry::RequestOutcome,

@@ -10,8 +10,8 @@ use crate::{
     enrich::{
         ceiling::Ceiling,
         desk::Desk,
-        fleet::LeaseDesk,
         flight::Blocked,
+        leases::LeaseDesk,
         status::{KeyHealth, KeyStatus},
     },
     model::{Indicator, Reason},

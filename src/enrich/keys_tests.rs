@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::{board::Finished, desk::Idle, keys::Call, *};
+use super::{calls::Finished, desk::Idle, keys::Call, *};
 use crate::{
     budget::{Budget, Urgency, purse::Reading},
     model::{Answer, Clock as _, Evidence, FailReason, ManualClock, ProviderId, Role, Verdict, VerdictKind},

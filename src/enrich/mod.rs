@@ -18,6 +18,7 @@
 #[cfg(test)]
 mod batch_tests;
 mod board;
+mod calls;
 mod ceiling;
 mod chance;
 mod closing;
@@ -39,6 +40,7 @@ mod keys;
 #[cfg(test)]
 mod keys_tests;
 mod known;
+mod leases;
 mod poll;
 mod pool;
 #[cfg(test)]

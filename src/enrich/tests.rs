@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{board::Finished, desk::Idle, *};
+use super::{calls::Finished, desk::Idle, *};
 use crate::{
     budget::{Budget, Urgency},
     cache::Hit,
