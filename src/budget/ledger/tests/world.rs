@@ -237,7 +237,7 @@ impl World {
             terms,
             provider,
             flying: BTreeSet::new(),
-            priced: seed / 10 % 3 == 0,
+            priced: (seed / 10).is_multiple_of(3),
             sent: BTreeMap::new(),
             log: Vec::new(),
             snapshots: Vec::new(),
