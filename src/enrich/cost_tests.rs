@@ -207,3 +207,20 @@ fn what_a_service_says_is_left_of_its_credits_counts_for_dear_calls_only() {
         assert_eq!((domains, called.len() - domains), (2, 10), "in a fleet: {in_fleet}; {called:?}");
     }
 }
+
+#[test]
+fn a_ceiling_for_dear_calls_does_not_keep_what_is_free() {
+    let mut bench = Bench::new("10/s, 90/month", Pace::Asap, true);
+    for n in 0..10 {
+        bench.ask(&domain(n), Role::Query);
+        bench.ask(&address(n), Role::Freetext);
+    }
+    // The ledger has not heard of it, and never will.
+    let now = bench.now();
+    let key = &mut bench.board.desks[0].key;
+    let month = key.budget.snapshot().remove(1);
+    key.lower_ceiling(&month, 2, 0, now);
+    let called = bench.called(30);
+    assert!(called.iter().all(|indicator| indicator.kind.is_ip()), "{called:?}");
+    assert_eq!(called.len(), 10);
+}

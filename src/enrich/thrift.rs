@@ -76,7 +76,8 @@ impl Desk {
             let urgent = urgent.filter(|urgent| self.may_use_reserve(*urgent, outlook.as_ref(), now));
             let urgent = urgent.map(|_| budget.exhausted_until(cost, Urgency::Urgent));
             let soonest = ordinary.into_iter().chain(urgent).map(Option::unwrap_or_default).min();
-            (cost, soonest.unwrap_or(Duration::MAX))
+            let at_ceiling = self.key.at_ceiling(cost, now).unwrap_or_default();
+            (cost, soonest.unwrap_or(Duration::MAX).max(at_ceiling))
         };
         let payable: Vec<(u32, Duration)> = self.queue.heads().map(when).collect();
         let soonest = payable.iter().map(|(_, at)| *at).min().unwrap_or_default();
