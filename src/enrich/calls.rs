@@ -76,7 +76,7 @@ impl Board {
         desk.in_flight += 1;
         desk.in_flight_units += u64::from(cost);
         desk.key.called(cost);
-        let call = Call { key: desk.key.number, client: Arc::clone(&desk.key.client), indicators };
+        let call = Call { key: desk.key.number, client: Arc::clone(&desk.key.client), indicators, cost };
         for indicator in &call.indicators {
             let Some(flight) = self.flights.get_mut(indicator) else { continue };
             let Some(state) = flight.slot(provider) else { continue };
@@ -102,9 +102,8 @@ impl Board {
         let indicators = &*call.indicators;
         results.resize(indicators.len(), Err(LookupError::failed(FailReason::Malformed, "no answer for an indicator")));
         let Some(desk) = self.desks.get_mut(provider) else { return Vec::new() };
-        let cost = indicators.first().map_or(0, |first| desk.cost(first.kind));
         desk.in_flight = desk.in_flight.saturating_sub(1);
-        desk.in_flight_units = desk.in_flight_units.saturating_sub(u64::from(cost));
+        desk.in_flight_units = desk.in_flight_units.saturating_sub(u64::from(call.cost));
         desk.turn_to(call.key);
         if let Some(first) = indicators.first() {
             desk.end_call(first, results.iter().all(Result::is_ok), Reading { monotonic: now, wall_ms });

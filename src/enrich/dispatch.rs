@@ -85,7 +85,7 @@ async fn carry_out(shared: &Shared, provider: usize, call: &Call) {
     };
     let now = shared.clock.monotonic();
     let length = now.saturating_sub(begun);
-    shared.metrics.provider_request(id, outcome(&results), length);
+    shared.metrics.provider_request(id, outcome(&results), call.cost, length);
     let details: Vec<String> = results.iter().map(detail).collect();
     let (finished, effects) = {
         let mut board = shared.board.lock();

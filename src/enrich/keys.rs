@@ -56,6 +56,8 @@ pub(super) struct Call {
     pub(super) key: usize,
     pub(super) client: Arc<dyn Provider>,
     pub(super) indicators: Vec<Indicator>,
+    /// Units that it takes of days and months.
+    pub(super) cost: u32,
 }
 
 impl Key {
@@ -150,9 +152,10 @@ impl Key {
 impl crate::enrich::board::Board {
     /// A call about these with the key in use.
     pub(super) fn call_about(&self, provider: usize, indicators: &[Indicator]) -> Call {
-        let key = &self.desks[provider].key;
-        let (client, indicators) = (Arc::clone(&key.client), indicators.to_vec());
-        Call { key: key.number, client, indicators }
+        let desk = &self.desks[provider];
+        let (client, indicators) = (Arc::clone(&desk.key.client), indicators.to_vec());
+        let cost = indicators.first().map_or(0, |first| desk.cost(first.kind));
+        Call { key: desk.key.number, client, indicators, cost }
     }
 }
 

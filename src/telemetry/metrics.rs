@@ -211,12 +211,12 @@ impl Metrics {
         self.shared.summary.lock().consumed += records;
     }
 
-    /// A call ended.
-    pub fn provider_request(&self, provider: ProviderId, outcome: RequestOutcome, length: Duration) {
+    /// A call ended that took so many units of the quota.
+    pub fn provider_request(&self, provider: ProviderId, outcome: RequestOutcome, units: u32, length: Duration) {
         let f = &self.shared.families;
         f.requests.get_or_create(&Request { provider: provider.as_str(), outcome }).inc();
         f.request_duration.get_or_create(&OfProvider { provider: provider.as_str() }).observe(length.as_secs_f64());
-        f.cost.get_or_create(&OfProvider { provider: provider.as_str() }).inc();
+        f.cost.get_or_create(&OfProvider { provider: provider.as_str() }).inc_by(u64::from(units));
         *self.shared.summary.lock().calls.entry((provider.as_str(), outcome.as_str())).or_default() += 1;
     }
 
@@ -429,7 +429,7 @@ mod tests {
         metrics.set_output_topic("out");
         metrics.consumed("in", 2);
         let provider = ProviderId("virustotal");
-        metrics.provider_request(provider, RequestOutcome::RateLimited, Duration::from_millis(3));
+        metrics.provider_request(provider, RequestOutcome::RateLimited, 3, Duration::from_millis(3));
         metrics.budget(provider, "day", "limit", 500);
         metrics.budget_runs_out(provider, "day", Some(1_795_424_400_999));
         metrics.budget_runs_out(provider, "month", Some(1_795_424_400_999));
@@ -468,7 +468,7 @@ mod tests {
             "sidelight_provider_budget_runs_out_timestamp_seconds{provider=\"virustotal\",window=\"day\"} 1795424400",
             "sidelight_provider_unasked_indicators_total{provider=\"virustotal\",reason=\"flood\",role=\"query\"} 9",
             "sidelight_provider_budget_units{provider=\"virustotal\",window=\"day\",kind=\"limit\"} 500",
-            "sidelight_provider_cost_units_total{provider=\"virustotal\"} 1",
+            "sidelight_provider_cost_units_total{provider=\"virustotal\"} 3",
             "sidelight_provider_circuit_state{provider=\"virustotal\"} 2",
             "sidelight_dlq_records_total{reason=\"refused\"} 1",
             "sidelight_dlq_records_total{reason=\"too_large\"} 1",
