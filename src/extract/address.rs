@@ -103,8 +103,8 @@ fn is_look_alike(text: &str) -> bool {
     let digit = text.bytes().any(|byte| byte.is_ascii_digit());
     let short = first.len() <= 2 && groups.all(|group| group.len() <= 2);
     if !text.contains("::") {
-        // Eight groups of two are an EUI-64 or part of a serial.
-        return short;
+        // Eight groups of two are an EUI-64 or part of a serial, whose zeros are written.
+        return short && text.split(':').all(|group| group.len() == 2);
     }
     if text.starts_with("::") {
         return !digit;
@@ -165,6 +165,7 @@ mod tests {
             ("::ffff:192.0.2.1", true),
             ("2001:db8:0:1:1:1:1:1", true),
             ("64:ff9b::c000:201", true),
+            ("0:0:0:0:0:0:0:1", true),
             ("12:34:56", false),
             ("00:11:22:33:44:55", false),
             ("aa:bb:cc:dd:ee:ff:00:11", false),

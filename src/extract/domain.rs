@@ -10,149 +10,12 @@ use crate::extract::{
     field::Class,
     name::Suffix,
 };
+use words::{
+    ENTRANCES, FAMILIES, FILES, INTERFACES, MEMBERS, NAMESPACES, OBJECTS, OWNERS, PROGRAMS, REAL, RECORDS, SAMPLES,
+    SCRIPTS, SERVICES, STEMS, THREATS, WORDS,
+};
 
-/// Top-level domains that are met as file extensions far more often.
-const FILES: [&str; 11] = ["zip", "py", "md", "mov", "cab", "pm", "so", "properties", "ps", "mo", "java"];
-
-/// Top-level domains that are extensions of scripts and sources too; in prose only telling stems are doubted.
-const SCRIPTS: [&str; 12] = ["sh", "pl", "cc", "rs", "app", "ml", "as", "st", "tf", "gd", "la", "bz"];
-
-/// Top-level domains that are verbs and members of code, or names of units; in prose a name of two labels under them is doubted.
-const MEMBERS: [&str; 8] = ["save", "fit", "open", "read", "next", "target", "pub", "run"];
-
-/// Stems of scripts and sources.
-const STEMS: [&str; 42] = [
-    "util",
-    "common",
-    "types",
-    "helpers",
-    "base",
-    "requirements",
-    "constraints",
-    "makefile",
-    "main",
-    "mod",
-    "lib",
-    "index",
-    "test",
-    "tests",
-    "init",
-    "config",
-    "configure",
-    "build",
-    "setup",
-    "install",
-    "uninstall",
-    "run",
-    "start",
-    "stop",
-    "script",
-    "update",
-    "deploy",
-    "entrypoint",
-    "utils",
-    "profile",
-    "cleanup",
-    "backup",
-    "monitor",
-    "server",
-    "client",
-    "worker",
-    "helper",
-    "check",
-    "convert",
-    "sync",
-    "migrate",
-    "parser",
-];
-
-/// Top-level domains that are words of code.
-const WORDS: [&str; 10] =
-    ["name", "properties", "windows", "management", "channel", "call", "select", "map", "office", "claims"];
-
-/// First labels of code namespaces, which are domains turned round.
-const NAMESPACES: [&str; 21] = [
-    "com",
-    "org",
-    "net",
-    "edu",
-    "gov",
-    "io",
-    "java",
-    "javax",
-    "jdk",
-    "sun",
-    "android",
-    "androidx",
-    "kotlin",
-    "scala",
-    "akka",
-    "system",
-    "microsoft",
-    "windows",
-    "jakarta",
-    "dalvik",
-    "clojure",
-];
-
-/// First labels of two that are objects of code far more often than hosts: `window.open`, `user.email`.
-const OBJECTS: [&str; 48] = [
-    "self", "this", "window", "document", "os", "sys", "request", "response", "req", "res", "user", "obj", "object",
-    "event", "ctx", "context", "args", "params", "module", "console", "process", "math", "json", "string", "array",
-    "node", "item", "data", "config", "settings", "session", "socket", "conn", "logger", "log", "path", "file",
-    "table", "row", "model", "result", "task", "job", "element", "elem", "datetime", "time", "df",
-];
-
-/// Endings of files before `.example`, `.local` and the like.
-const SAMPLES: [&str; 18] = [
-    "env",
-    "yml",
-    "yaml",
-    "json",
-    "conf",
-    "config",
-    "ini",
-    "py",
-    "php",
-    "xml",
-    "toml",
-    "txt",
-    "rc",
-    "settings",
-    "sample",
-    "properties",
-    "user",
-    "thread",
-];
-
-/// Labels of the names that virus scanners give.
-const FAMILIES: [&str; 8] = ["win32", "win64", "msil", "o97m", "w97m", "x97m", "w32", "w64"];
-
-/// Programs of DOS and Windows that end in `.com`.
-const PROGRAMS: [&str; 10] =
-    ["command", "format", "more", "chcp", "tree", "mode", "diskcomp", "diskcopy", "graftabl", "loadfix"];
-
-/// Services of Kerberos names: `HTTP/web.example.com`.
-const SERVICES: [&str; 18] = [
-    "http",
-    "https",
-    "host",
-    "ldap",
-    "cifs",
-    "gc",
-    "dns",
-    "nfs",
-    "imap",
-    "pop",
-    "smtp",
-    "ftp",
-    "rpc",
-    "termsrv",
-    "wsman",
-    "mssqlsvc",
-    "restrictedkrbhost",
-    "exchangemdb",
-];
+mod words;
 
 /// Whether a name at `start..end` can be reported at all; spares names in paths and in fields of no hosts the look-up of their suffix.
 pub(super) fn is_possible(bytes: &[u8], start: usize, end: usize, class: Class) -> bool {
@@ -261,12 +124,23 @@ fn reads_as_host(bytes: &[u8], range: Range<usize>, suffix: Suffix, command: boo
     if !share && is_code_behind(bytes, range.end) {
         return false;
     }
+    if names_organisation(bytes, &range) {
+        return false;
+    }
     // Scripts of others have no case and are met in no code.
     let raw = &bytes[range];
     if !raw.is_ascii() {
         return true;
     }
     written_as_host(raw, suffix, command)
+}
+
+/// Whether it begins the name of an organisation in a distinguished name: `O=Example.com Inc.`.
+fn names_organisation(bytes: &[u8], range: &Range<usize>) -> bool {
+    let head = bytes.get(..range.start).unwrap_or_default();
+    let Some(head) = head.strip_suffix(b"O=").or_else(|| head.strip_suffix(b"OU=")) else { return false };
+    let begins = head.last().is_none_or(|byte| !byte.is_ascii_alphanumeric());
+    begins && at(bytes, range.end) == b' ' && at(bytes, range.end + 1).is_ascii_alphabetic()
 }
 
 /// Whether a name in prose under a suffix that resolves only inside is meant as a host; code has words such as `internal` and `test` too.
@@ -280,6 +154,7 @@ fn reads_as_own_host(bytes: &[u8], range: Range<usize>) -> bool {
     let last = back.next().unwrap_or_default();
     let stem = back.next().unwrap_or_default();
     let labels = raw.split(|&byte| byte == b'.').count();
+    let first = raw.split(|&byte| byte == b'.').next().unwrap_or_default();
     let among = |names: &[&str], label: &[u8]| names.iter().any(|name| label.eq_ignore_ascii_case(name.as_bytes()));
     let title = last.first().is_some_and(u8::is_ascii_uppercase) && last.iter().any(u8::is_ascii_lowercase);
     let reverse = among(&["arpa"], last) && !among(&["home"], stem);
@@ -287,6 +162,7 @@ fn reads_as_own_host(bytes: &[u8], range: Range<usize>) -> bool {
         && !reverse
         && !title
         && !among(&SAMPLES, stem)
+        && !(before(bytes, range.start) == b'.' && among(&SAMPLES, first))
         && (labels > 2 || among(&CERTAIN, last) || stem.iter().any(|byte| matches!(byte, b'0'..=b'9' | b'-')))
         && (labels > 2 || !among(&NAMESPACES, stem))
         && reads_as_host(bytes, range, Suffix::Public { labels: 2 }, false)
@@ -342,12 +218,20 @@ fn written_as_host(raw: &[u8], suffix: Suffix, command: bool) -> bool {
     }
     for label in raw.split(|&byte| byte == b'.') {
         let camel = label.windows(2).any(|pair| pair[0].is_ascii_lowercase() && pair[1].is_ascii_uppercase());
-        if (camel && !(classic && labels <= 3)) || label.contains(&b'_') {
+        if (camel && !(classic && labels <= 3)) || (label.contains(&b'_') && !is_record(raw)) {
             return false;
         }
         if FAMILIES.into_iter().any(|family| label.eq_ignore_ascii_case(family.as_bytes())) {
             return false;
         }
+    }
+    // Names of detections have capitals, names of hosts all or none.
+    let titled = first[0].is_ascii_uppercase() && first.iter().any(u8::is_ascii_lowercase);
+    if titled && begins(&THREATS) {
+        return false;
+    }
+    if INTERFACES.into_iter().any(|domain| ends_with(raw, domain)) && !begins(&REAL) {
+        return false;
     }
     let Suffix::Public { labels: suffix_labels } = suffix else { return false };
     if suffix_labels > 1 {
@@ -361,11 +245,16 @@ fn written_as_host(raw: &[u8], suffix: Suffix, command: bool) -> bool {
     if among(&FILES) {
         return web && labels > 2;
     }
-    if among(&WORDS) || (is("id") && labels == 2) {
+    let owns = |words: &[&str]| words.iter().any(|word| registered.eq_ignore_ascii_case(word.as_bytes()));
+    if among(&WORDS) || (is("id") && (labels == 2 || owns(&OWNERS))) || (is("in") && owns(&ENTRANCES)) {
         return web;
     }
     if among(&MEMBERS) && labels == 2 {
         return web;
+    }
+    // A variable of one letter and its member; who has so short a name has it under a short suffix.
+    if labels == 2 && first.len() == 1 && last.len() > 3 {
+        return false;
     }
     if labels == 2 && !classic && begins(&OBJECTS) {
         return false;
@@ -374,14 +263,24 @@ fn written_as_host(raw: &[u8], suffix: Suffix, command: bool) -> bool {
         return false;
     }
     if among(&SCRIPTS) && labels == 2 {
-        let stem = STEMS.into_iter().any(|stem| first.eq_ignore_ascii_case(stem.as_bytes()));
+        let stem = begins(&STEMS) || first.len() == 1;
         // `Calculator.app`
-        let titled = first[0].is_ascii_uppercase() && first[1..].iter().any(u8::is_ascii_lowercase);
         return !(command || stem || titled || is("sh"));
     }
     let program =
         is("com") && labels == 2 && PROGRAMS.into_iter().any(|name| first.eq_ignore_ascii_case(name.as_bytes()));
     !program
+}
+
+/// Whether the labels with underscores are those of service records and policies: each begins with its only one, and one is known.
+fn is_record(name: &[u8]) -> bool {
+    let labels = || name.split(|&byte| byte == b'.').filter(|label| label.contains(&b'_'));
+    labels().all(|label| label.iter().rposition(|&byte| byte == b'_') == Some(0))
+        && labels().any(|label| RECORDS.into_iter().any(|known| label.eq_ignore_ascii_case(known.as_bytes())))
+}
+
+fn ends_with(name: &[u8], suffix: &str) -> bool {
+    name.len().checked_sub(suffix.len()).is_some_and(|at| name[at..].eq_ignore_ascii_case(suffix.as_bytes()))
 }
 
 /// The part of a word that is a name, where letters of a script without spaces are glued to an ASCII name.
@@ -446,6 +345,8 @@ pub(super) fn is_version(bytes: &[u8], start: usize, end: usize, class: Class) -
             !port && is_product(&bytes[..start - 1])
         }
         b'-' => before(bytes, start - 1).is_ascii_alphabetic(),
+        // The tag of an image: `registry/team/app:1.2.3.4`.
+        b':' if is_tag(&bytes[..start - 1]) => true,
         // Packages of Windows: `Package~31bf3856ad364e35~amd64~~6.1.1.0`.
         b'~' => true,
         // Directories of the assembly cache: `System.Web__4.0.0.0__b03f5f7f11d50a3a`.
@@ -462,6 +363,14 @@ pub(super) fn is_version(bytes: &[u8], start: usize, end: usize, class: Class) -
     }
 }
 
+/// Whether `head` ends in the name of an image behind a path.
+fn is_tag(head: &[u8]) -> bool {
+    let part = |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    let length = head.iter().rev().take(64).take_while(part).count();
+    let path = &head[..head.len() - length];
+    length > 0 && path.ends_with(b"/") && before(path, path.len() - 1).is_ascii_alphanumeric()
+}
+
 /// Whether the word before what starts at `start` says that it is a version, or a number of another kind; behind `and` and `to`
 /// the number before them decides, of which at most `depth` are looked at.
 fn is_version_by_words(bytes: &[u8], start: usize, depth: usize) -> bool {
@@ -473,7 +382,7 @@ fn is_version_by_words(bytes: &[u8], start: usize, depth: usize) -> bool {
     let Some(lower) = lower.get_mut(..key.len()) else { return context::ends_with(key, "version") };
     lower.copy_from_slice(key);
     lower.make_ascii_lowercase();
-    if lower.ends_with(b"version") || names_version(lower) {
+    if lower.ends_with(b"version") || names_version(lower) || (is_small(bytes, start) && names_program(lower)) {
         return true;
     }
     if depth == 0 || !matches!(&*lower, b"and" | b"to" | b"or" | b"through" | b"from" | b"than") {
@@ -498,6 +407,24 @@ fn names_version(word: &[u8]) -> bool {
         | b"openssl" | b"teamviewer" | b"anydesk" | b"acrobat" | b"flash" | b"office" | b"framework" | b"runtime" | b"driver" | b"kernel"
         | b"engine" | b"sdk" | b"plugin" | b"hotfix" | b"definitions" | b"signatures" | b"agent" | b"section" | b"chapter" | b"clause"
         | b"paragraph" | b"appendix" | b"oid" | b"tel" | b"phone" | b"fax" | b"mobile" | b"baseline"
+    )
+}
+
+/// Whether what starts at `start` is a number that versions begin with, and addresses of machines inside do not.
+fn is_small(bytes: &[u8], start: usize) -> bool {
+    let rest = bytes.get(start..).unwrap_or_default();
+    matches!(rest, [b'1'..=b'9', b'.', ..] | [b'1' | b'2', b'0'..=b'9', b'.', ..]) && !rest.starts_with(b"10.")
+}
+
+/// Programs and systems whose names stand before versions and before addresses as well, lower case.
+#[rustfmt::skip]
+fn names_program(word: &[u8]) -> bool {
+    matches!(
+        word,
+        b"postfix" | b"exim" | b"sendmail" | b"dovecot" | b"python" | b"perl" | b"php" | b"ruby" | b"nodejs" | b"golang" | b"nginx" | b"apache"
+        | b"tomcat" | b"mysql" | b"mariadb" | b"postgresql" | b"redis" | b"mongodb" | b"elasticsearch" | b"kibana" | b"docker" | b"kubernetes"
+        | b"openssh" | b"putty" | b"winscp" | b"curl" | b"wget" | b"git" | b"windows" | b"android" | b"macos" | b"ios" | b"zoom" | b"skype"
+        | b"teams" | b"outlook" | b"excel" | b"word" | b"vlc" | b"winrar" | b"notepad" | b"wordpress" | b"drupal" | b"joomla" | b"snort" | b"suricata"
     )
 }
 

@@ -22,8 +22,7 @@ pub(super) fn kind(bytes: &[u8], start: usize, end: usize) -> Option<IndicatorKi
     let letters = hex(run)?;
     // A number is no hash, nor are all bits set; letters alone, or one of them, are what people write who need a hash for a test.
     let plausible = letters && !run.iter().all(|byte| byte | 0x20 == b'f') && !(run.len() == 32 && is_address(run));
-    // A directory of that name, as caches have them, is no file.
-    let directory = before(bytes, start) == b'\\' && at(bytes, end) == b'\\';
+    let directory = is_directory(bytes, start, end);
     let other =
         directory || in_longer(bytes, start, end) || is_identifier(bytes, start) || is_resource(bytes, start, end);
     (plausible && !other).then_some(kind)
@@ -44,9 +43,23 @@ fn hex(run: &[u8]) -> Option<bool> {
     Some(letters != 0)
 }
 
-/// Whether 32 digits are an address of version six written without its signs: a prefix that is in use, and a long filling behind it.
+/// Whether it is a directory of that name, as caches have them: `\9e10…\`, `\Form_9e10…\`.
+fn is_directory(bytes: &[u8], start: usize, end: usize) -> bool {
+    if at(bytes, end) != b'\\' {
+        return false;
+    }
+    match before(bytes, start) {
+        b'\\' => true,
+        // What follows may be an escape of a further layer.
+        b'_' => !matches!(at(bytes, end + 1), b'n' | b'r' | b't' | b'u' | b'"' | b'\'' | b'/'),
+        _ => false,
+    }
+}
+
+/// Whether 32 digits are an address written without its signs, as version six or as systems keep it in memory: a prefix that is in
+/// use, and a long filling behind it.
 fn is_address(run: &[u8]) -> bool {
-    const PREFIXES: [&[u8]; 8] = [b"fe80", b"ff0", b"20", b"24", b"26", b"28", b"2a", b"2c"];
+    const PREFIXES: [&[u8]; 10] = [b"fe80", b"ff0", b"20", b"24", b"26", b"28", b"2a", b"2c", b"0200", b"1700"];
     PREFIXES.iter().any(|prefix| run.get(..prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(prefix)))
         && run.windows(PADDING).any(|part| part.iter().all(|byte| *byte == b'0'))
 }
@@ -65,7 +78,15 @@ fn in_longer(bytes: &[u8], start: usize, end: usize) -> bool {
         let group = &tail[..length];
         !group.is_empty() && group.iter().all(u8::is_ascii_hexdigit) && group.iter().any(u8::is_ascii_digit)
     };
-    group_before || group_after
+    group_before || group_after || names_machine(bytes, end)
+}
+
+/// Whether a UUID follows behind an underscore, as in the names of key containers.
+fn names_machine(bytes: &[u8], end: usize) -> bool {
+    let Some(uuid) = bytes.get(end..end + 37).and_then(|tail| tail.strip_prefix(b"_")) else { return false };
+    uuid.iter()
+        .enumerate()
+        .all(|(at, byte)| if matches!(at, 8 | 13 | 18 | 23) { *byte == b'-' } else { byte.is_ascii_hexdigit() })
 }
 
 /// Whether the word before it says that it names a session, a request, or a kind of hash that no provider knows.

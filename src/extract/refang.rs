@@ -11,7 +11,7 @@
 use crate::event::Layer;
 
 /// What stands inside brackets, lower case, and what it means; of two that begin alike the longer comes first.
-const BRACKETED: [(&str, &str); 13] = [
+const BRACKETED: [(&str, &str); 14] = [
     (".", "."),
     ("dot", "."),
     ("punkt", "."),
@@ -21,6 +21,7 @@ const BRACKETED: [(&str, &str); 13] = [
     ("://", "://"),
     (r":\\", "://"),
     (":/", ":/"),
+    ("::", "::"),
     (":", ":"),
     ("//", "//"),
     ("/", "/"),
@@ -141,7 +142,9 @@ pub(super) fn joined(bytes: &[u8], end: usize) -> Option<usize> {
         return None;
     }
     let inner = || {
-        let open = end.checked_sub(1).filter(|&open| matches!(bytes[open], b'[' | b'(' | b'{'))?;
+        // `a[ .]b`, `a[. ]b`
+        let dot = end.checked_sub(1).filter(|&last| bytes[last] == b'.').unwrap_or(end);
+        let open = dot.checked_sub(1).filter(|&open| matches!(bytes[open], b'[' | b'(' | b'{'))?;
         let (_, close) = bracketed(bytes, open)?;
         word_at(bytes, close).then_some(close)
     };
@@ -395,6 +398,8 @@ mod tests {
             ("many", "a[[.]]b((.))c", Some("a.b.c")),
             ("mixed shapes", "a[.)b", Some("a.b")),
             ("inner spaces", "a[ . ]b", Some("a.b")),
+            ("a space on one side", "a[. ]b[ .]c", Some("a.b.c")),
+            ("colons", "a[:]b[::]c", Some("a:b::c")),
             ("slash", "a[.]b[/]c[/d", Some("a.b/c/d")),
             ("full-width dot", "a．b。c", Some("a.b.c")),
             ("spaces around", "a [.] b (at) c", Some("a.b@c")),

@@ -75,7 +75,7 @@ const RULES: &[Rule] = {
         ("tls.client.hash.md5", Cert, Hash), ("tls.client.hash.sha1", Cert, Hash), ("tls.client.hash.sha256", Cert, Hash),
         ("fingerprints.value", Cert, Hash), ("tls.fingerprint", Cert, Hash), ("^fingerprint", Cert, Hash),
         ("cert_chain_fps", Cert, Hash), ("client_cert_chain_fps", Cert, Hash), ("cert_chain_fuids", Freetext, Id),
-        ("tls.subject", Cert, Text), ("tls.issuerdn", Cert, Text), ("x509.alternative_names", Cert, Text), ("san.dns", Cert, Text),
+        ("tls.subject", Cert, Text), ("tls.issuerdn", Cert, Text), ("x509.alternative_names", Cert, Url), ("san.dns", Cert, Url),
         ("tls.ja3.hash", Freetext, Nothing), ("tls.ja3s.hash", Freetext, Nothing), ("tls.client.ja3", Freetext, Nothing), ("tls.server.ja3s", Freetext, Nothing),
         ("ja3", Freetext, Nothing), ("ja3s", Freetext, Nothing), ("ja4", Freetext, Nothing), ("ja3_hash.value", Freetext, Nothing), ("ja3s_hash.value", Freetext, Nothing),
         ("ja3.string", Freetext, Nothing), ("ja3s.string", Freetext, Nothing), ("hassh", Freetext, Nothing), ("hasshserver", Freetext, Nothing),
@@ -123,6 +123,8 @@ const RULES: &[Rule] = {
         ("rule.name", Freetext, Name), ("package.name", Freetext, Name), ("service.name", Freetext, Name), ("service.type", Freetext, Name), ("eventsource", Freetext, Name), ("eventname", Freetext, Name), ("invokedby", Freetext, Name),
         ("channel", Freetext, Name), ("sourcename", Freetext, Name), ("provider_name", Freetext, Name), ("providername", Freetext, Name), ("source_name", Freetext, Name), ("sourcemodulename", Freetext, Name), ("sourcemoduletype", Freetext, Name),
         ("error.stack_trace", Freetext, Command), ("error.type", Freetext, Name), ("tags", Freetext, Name), ("_path", Freetext, Name), ("_index", Freetext, Name), ("@metadata.topic", Freetext, Name), ("@metadata.beat", Freetext, Name),
+        ("as.organization.name", Freetext, Name), ("organization.name", Freetext, Name), ("asnorg", Freetext, Name), ("as_org", Freetext, Name), ("asn_org", Freetext, Name),
+        ("isp", Freetext, Name), ("vendor", Freetext, Name), ("vendor_name", Freetext, Name), ("apigroup", Freetext, Name), ("apiversion", Freetext, Name),
         ("container.image.name", Freetext, Path), ("orchestrator.resource.name", Freetext, Name), ("kubernetes.pod.name", Freetext, Name), ("kubernetes.namespace", Freetext, Name),
         // Versions and times.
         ("version", Freetext, Version), ("@version", Freetext, Nothing), ("unparsed_version", Freetext, Agent), ("deviceversion", Freetext, Version), ("productversion", Freetext, Version),

@@ -35,6 +35,9 @@ pub(super) fn find(text: &str, range: Range<usize>, defang: bool, out: &mut Stri
             continue;
         }
         let Some((scheme, start)) = scheme(bytes, range.start, colon, defang) else { continue };
+        if is_doubled(bytes, colon + 3, defang) {
+            continue;
+        }
         out.clear();
         if let Some(url) = parse(text, bytes, scheme, start, colon + 3, out) {
             return Some(Url { is_name: names_space(bytes, start), ..url });
@@ -42,6 +45,14 @@ pub(super) fn find(text: &str, range: Range<usize>, defang: bool, out: &mut Stri
         pos = colon + 3;
     }
     None
+}
+
+/// Whether another scheme stands where the authority should: `hxxp://hxxp://example.com`.
+fn is_doubled(bytes: &[u8], authority: usize, defang: bool) -> bool {
+    let rest = bytes.get(authority..).unwrap_or_default();
+    let part = |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(byte, b'*' | b'_' | b'#');
+    let length = rest.iter().take(9).take_while(part).count();
+    rest[length..].starts_with(b"://") && known(&rest[..length], defang).is_some()
 }
 
 /// Whether a declaration of XML stands before: what `xmlns="…"` and `xmlns:x="…"` name is no place.
@@ -331,8 +342,8 @@ fn is_wide_stop(rest: &[u8]) -> bool {
         rest,
         // U+00AB, U+00BB
         [0xc2, 0xab | 0xbb, ..]
-            // U+2018 to U+201F, U+2026, U+2039, U+203A
-            | [0xe2, 0x80, 0x98..=0x9f | 0xa6 | 0xb9 | 0xba, ..]
+            // U+2013 to U+2015, U+2018 to U+201F, U+2026, U+2039, U+203A
+            | [0xe2, 0x80, 0x93..=0x95 | 0x98..=0x9f | 0xa6 | 0xb9 | 0xba, ..]
             // U+3000 to U+301F
             | [0xe3, 0x80, 0x80..=0x9f, ..]
             // full-width ! ( ) , : ; ? and brackets
@@ -399,6 +410,8 @@ mod tests {
             ("in a look-up", "${jndi:ldap://example.com/a}", "ldap://example.com/a"),
             ("backslash", "http://example.com/a\\\",", "http://example.com/a"),
             ("single label", "http://intranet/", "http://intranet/"),
+            ("scheme twice", "hxxp://hxxp://example.com/a", "http://example.com/a"),
+            ("dash of prose", "http://example.com/a\u{2014}seen", "http://example.com/a"),
             ("query at once", "http://example.com?a=b", "http://example.com?a=b"),
         ];
         for (name, text, expected) in rows {

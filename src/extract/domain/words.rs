@@ -1,0 +1,237 @@
+//! Words that tell names of hosts from files, code, keys and detections, all in lower case.
+
+/// Top-level domains that are met as file extensions far more often.
+pub(super) const FILES: [&str; 11] = ["zip", "py", "md", "mov", "cab", "pm", "so", "properties", "ps", "mo", "java"];
+
+/// Top-level domains that are extensions of scripts and sources too; in prose only telling stems are doubted.
+pub(super) const SCRIPTS: [&str; 12] = ["sh", "pl", "cc", "rs", "app", "ml", "as", "st", "tf", "gd", "la", "bz"];
+
+/// Top-level domains that are verbs and members of code, or names of units; in prose a name of two labels under them is doubted.
+pub(super) const MEMBERS: [&str; 8] = ["save", "fit", "open", "read", "next", "target", "pub", "run"];
+
+/// Stems of scripts and sources.
+pub(super) const STEMS: [&str; 42] = [
+    "util",
+    "common",
+    "types",
+    "helpers",
+    "base",
+    "requirements",
+    "constraints",
+    "makefile",
+    "main",
+    "mod",
+    "lib",
+    "index",
+    "test",
+    "tests",
+    "init",
+    "config",
+    "configure",
+    "build",
+    "setup",
+    "install",
+    "uninstall",
+    "run",
+    "start",
+    "stop",
+    "script",
+    "update",
+    "deploy",
+    "entrypoint",
+    "utils",
+    "profile",
+    "cleanup",
+    "backup",
+    "monitor",
+    "server",
+    "client",
+    "worker",
+    "helper",
+    "check",
+    "convert",
+    "sync",
+    "migrate",
+    "parser",
+];
+
+/// Top-level domains that are words of code.
+pub(super) const WORDS: [&str; 10] =
+    ["name", "properties", "windows", "management", "channel", "call", "select", "map", "office", "claims"];
+
+/// First labels of code namespaces, which are domains turned round.
+pub(super) const NAMESPACES: [&str; 21] = [
+    "com",
+    "org",
+    "net",
+    "edu",
+    "gov",
+    "io",
+    "java",
+    "javax",
+    "jdk",
+    "sun",
+    "android",
+    "androidx",
+    "kotlin",
+    "scala",
+    "akka",
+    "system",
+    "microsoft",
+    "windows",
+    "jakarta",
+    "dalvik",
+    "clojure",
+];
+
+/// First labels of two that are objects of code far more often than hosts: `window.open`, `user.email`.
+pub(super) const OBJECTS: [&str; 48] = [
+    "self", "this", "window", "document", "os", "sys", "request", "response", "req", "res", "user", "obj", "object",
+    "event", "ctx", "context", "args", "params", "module", "console", "process", "math", "json", "string", "array",
+    "node", "item", "data", "config", "settings", "session", "socket", "conn", "logger", "log", "path", "file",
+    "table", "row", "model", "result", "task", "job", "element", "elem", "datetime", "time", "df",
+];
+
+/// Endings of files before `.example`, `.local` and the like.
+pub(super) const SAMPLES: [&str; 18] = [
+    "env",
+    "yml",
+    "yaml",
+    "json",
+    "conf",
+    "config",
+    "ini",
+    "py",
+    "php",
+    "xml",
+    "toml",
+    "txt",
+    "rc",
+    "settings",
+    "sample",
+    "properties",
+    "user",
+    "thread",
+];
+
+/// Labels of the names that virus scanners give.
+pub(super) const FAMILIES: [&str; 8] = ["win32", "win64", "msil", "o97m", "w97m", "x97m", "w32", "w64"];
+
+/// Programs of DOS and Windows that end in `.com`.
+pub(super) const PROGRAMS: [&str; 10] =
+    ["command", "format", "more", "chcp", "tree", "mode", "diskcomp", "diskcopy", "graftabl", "loadfix"];
+
+/// Services of Kerberos names: `HTTP/web.example.com`.
+pub(super) const SERVICES: [&str; 18] = [
+    "http",
+    "https",
+    "host",
+    "ldap",
+    "cifs",
+    "gc",
+    "dns",
+    "nfs",
+    "imap",
+    "pop",
+    "smtp",
+    "ftp",
+    "rpc",
+    "termsrv",
+    "wsman",
+    "mssqlsvc",
+    "restrictedkrbhost",
+    "exchangemdb",
+];
+
+/// Classes of harmful software, with which scanners begin the names of what they found: `Backdoor.Agent.PL`.
+pub(super) const THREATS: [&str; 26] = [
+    "adware",
+    "backdoor",
+    "behaveslike",
+    "dialer",
+    "downloader",
+    "dropper",
+    "exploit",
+    "gen",
+    "generic",
+    "hacktool",
+    "heur",
+    "hijacker",
+    "keylogger",
+    "malware",
+    "packed",
+    "pua",
+    "pup",
+    "ransom",
+    "riskware",
+    "rootkit",
+    "spyware",
+    "suspicious",
+    "trojan",
+    "unwanted",
+    "virus",
+    "worm",
+];
+
+/// What has an `id` in keys and in code: `mapred.task.id`, `o.user.id`.
+pub(super) const OWNERS: [&str; 46] = [
+    "account",
+    "agent",
+    "app",
+    "application",
+    "attempt",
+    "broker",
+    "client",
+    "cluster",
+    "container",
+    "customer",
+    "device",
+    "event",
+    "executor",
+    "flow",
+    "group",
+    "host",
+    "image",
+    "instance",
+    "item",
+    "job",
+    "message",
+    "node",
+    "object",
+    "order",
+    "parent",
+    "pod",
+    "policy",
+    "process",
+    "project",
+    "query",
+    "record",
+    "request",
+    "resource",
+    "role",
+    "rule",
+    "server",
+    "session",
+    "site",
+    "span",
+    "stage",
+    "task",
+    "tenant",
+    "thread",
+    "trace",
+    "transaction",
+    "user",
+];
+
+/// Participles before `.in` in names of events: `user.signed.in`.
+pub(super) const ENTRANCES: [&str; 8] = ["built", "checked", "log", "logged", "opted", "plugged", "sign", "signed"];
+
+/// Labels that service records and policies of mail have: `_ldap._tcp.example.com`, `_dmarc.example.com`.
+pub(super) const RECORDS: [&str; 10] =
+    ["_tcp", "_udp", "_tls", "_sctp", "_msdcs", "_domainkey", "_dmarc", "_acme-challenge", "_mta-sts", "_spf"];
+
+/// Domains under which interfaces are named as hosts are: `rbac.authorization.k8s.io`.
+pub(super) const INTERFACES: [&str; 2] = [".k8s.io", ".openshift.io"];
+
+/// Hosts under these domains.
+pub(super) const REAL: [&str; 6] = ["www", "registry", "dl", "pkgs", "cdn", "api"];
