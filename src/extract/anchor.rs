@@ -276,9 +276,14 @@ impl<'a> Anchors<'a> {
             .take_while(|byte| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.'));
         let run = &self.bytes[pos - head.count()..pos + 1 + length];
         let glued = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-        let enough = || memchr::memmem::find(run, b"::").is_some() || memchr::memchr_iter(b':', run).count() >= 6;
-        !glued(at(rest, length)) && enough()
+        let short = memchr::memmem::find(run, b"::").is_some();
+        // A word may be glued to an address that has all its groups.
+        if glued(at(rest, length)) { !short && colons(run) >= 8 } else { short || colons(run) >= 6 }
     }
+}
+
+fn colons(run: &[u8]) -> usize {
+    memchr::memchr_iter(b':', run).count()
 }
 
 /// What the bytes that may be anchors are, one bit for each kind.
@@ -339,9 +344,10 @@ const fn is_word(byte: u8) -> bool {
 
 /// The `V` of `CVE-2021-44228`.
 fn is_weakness(bytes: &[u8], pos: usize) -> bool {
+    let sign = at(bytes, pos + 2);
     at(bytes, pos + 1) | 0x20 == b'e'
-        && at(bytes, pos + 2) == b'-'
+        && matches!(sign, b'-' | b'_')
         && before(bytes, pos) | 0x20 == b'c'
         && at(bytes, pos + 3).is_ascii_digit()
-        && at(bytes, pos + 7) == b'-'
+        && at(bytes, pos + 7) == sign
 }

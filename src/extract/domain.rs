@@ -272,6 +272,11 @@ fn written_as_host(raw: &[u8], suffix: Suffix, command: bool) -> bool {
     !program
 }
 
+/// Whether a word that begins with an underscore may be the name of a service record or of a policy.
+pub(super) fn begins_record(word: &[u8]) -> bool {
+    word.first() == Some(&b'_') && is_record(word)
+}
+
 /// Whether the labels with underscores are those of service records and policies: each begins with its only one, and one is known.
 fn is_record(name: &[u8]) -> bool {
     let labels = || name.split(|&byte| byte == b'.').filter(|label| label.contains(&b'_'));

@@ -175,6 +175,19 @@ pub(super) fn is_form(bytes: &[u8], pos: usize) -> bool {
     }
 }
 
+/// Whether the backslash before `start` is one of a path, which begins at a drive or at a directory such as `..`.
+pub(super) fn is_path(bytes: &[u8], start: usize) -> bool {
+    let head = bytes.get(start.saturating_sub(64)..start).unwrap_or_default();
+    let piece = head.iter().rposition(|byte| *byte <= b' ').map_or(0, |blank| blank + 1);
+    let head = &head[piece..];
+    let drive = |slash: usize| {
+        let letter = slash.checked_sub(2).filter(|_| head[slash - 1] == b':');
+        letter.is_some_and(|letter| head[letter].is_ascii_alphabetic() && !before(head, letter))
+    };
+    let relative = [&b".\\"[..], b"..\\"].into_iter().any(|lead| head.starts_with(lead));
+    relative || memchr::memchr_iter(b'\\', head).any(drive)
+}
+
 /// Whether there may be something to undo in a piece with backslashes.
 pub(super) fn has_escapes(bytes: &[u8]) -> bool {
     memchr::memchr_iter(b'\\', bytes).any(|slash| is_form(bytes, slash) || layered(bytes, slash).is_some())

@@ -341,8 +341,15 @@ impl<'a> Value<'a> {
             text = &text[..text.len() - 1];
         }
         let glued = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-        if glued(before(self.bytes, start)) || glued(at(self.bytes, run)) || !sink.wants(IndicatorKind::Ipv6) {
+        if glued(before(self.bytes, start)) || !sink.wants(IndicatorKind::Ipv6) {
             return (run, None);
+        }
+        if glued(at(self.bytes, run)) {
+            // A word behind a colon, which hides no end of an address that has all its groups.
+            match text.rfind(':') {
+                Some(end) if !text.contains("::") => text = &text[..end],
+                Some(_) | None => return (run, None),
+            }
         }
         if matches!(self.class, Class::Version | Class::Id) {
             return (run, None);
@@ -351,6 +358,10 @@ impl<'a> Value<'a> {
         let found = address::v6(text, plain).map(|address| (address, text.len())).or_else(|| {
             // Eight groups and a port, or a port behind a dot.
             let port = text.rfind([':', '.']).filter(|&port| text[port + 1..].parse::<u16>().is_ok())?;
+            // Nine short groups are numbers.
+            if text.len() - port < 4 && text.split(':').all(|group| group.len() < 3) {
+                return None;
+            }
             Some((address::v6(&text[..port], plain)?, port))
         });
         let Some((address, length)) = found else { return (run, None) };
@@ -368,8 +379,8 @@ impl<'a> Value<'a> {
         let (span, domain) = email::find(self.text, start, sign, sink.canonical)?;
         let canonical_domain = sink.canonical.rfind('@')? + 1..sink.canonical.len();
         let public = match name::suffix(sink.canonical.get(canonical_domain.clone())?) {
-            Suffix::Public { .. } => true,
-            Suffix::Internal | Suffix::Unknown => self.class == Class::Email,
+            Suffix::Public { .. } | Suffix::Internal => true,
+            Suffix::Unknown => self.class == Class::Email,
             Suffix::Itself | Suffix::SingleLabel => false,
         };
         if !public {
@@ -385,7 +396,7 @@ impl<'a> Value<'a> {
     /// A run of letters, digits, dots, hyphens, underscores and other scripts.
     fn word(&self, range: Range<usize>, mut marks: u8, sink: &mut Sink<'_>) {
         let Range { mut start, mut end } = range;
-        while start < end && matches!(self.bytes[start], b'.' | b'-' | b'_') && !self.is_service(start) {
+        while start < end && matches!(self.bytes[start], b'.' | b'-' | b'_') && !self.is_service(start, end) {
             start += 1;
         }
         while start < end && matches!(self.bytes[end - 1], b'.' | b'-' | b'_') {
@@ -393,8 +404,7 @@ impl<'a> Value<'a> {
         }
         if context::is_escaped(self.bytes, start) && matches!(at(self.bytes, start), b'n' | b'r' | b't') {
             // A line break of a further layer of escapes, unless it is a part of a path.
-            let path = self.bytes[..start].iter().rev().take(64).take_while(|byte| **byte > b' ');
-            if !path.clone().zip(path.skip(1)).any(|(slash, colon)| (*slash, *colon) == (b'\\', b':')) {
+            if !refang::is_path(self.bytes, start) {
                 start += 1;
                 marks =
                     self.bytes[start..end.max(start)].iter().fold(0, |marks, &byte| marks | WORD[usize::from(byte)]);
@@ -423,11 +433,16 @@ impl<'a> Value<'a> {
                 part += piece.len() + 1;
             }
         }
+        // The rest of a hardware address: `192.0.2.1.f6:ec:1e`.
+        if dots == 4 && letters && !found && at(self.bytes, end) == b':' && before(self.bytes, end - 2) == b'.' {
+            self.version_four(start, end - 3, sink);
+        }
     }
 
-    /// Whether the underscore at `start` begins the name of a service record.
-    fn is_service(&self, start: usize) -> bool {
-        matches!(self.class, Class::Host | Class::Url) && self.bytes[start] == b'_'
+    /// Whether an underscore at `start` begins the name of a service record.
+    fn is_service(&self, start: usize, end: usize) -> bool {
+        let word = &self.bytes[start..end];
+        word[0] == b'_' && (matches!(self.class, Class::Host | Class::Url) || domain::begins_record(word))
     }
 
     fn version_four(&self, start: usize, end: usize, sink: &mut Sink<'_>) {
@@ -463,10 +478,10 @@ impl<'a> Value<'a> {
         found
     }
 
-    /// `CVE-2021-44228`; says whether there was one.
+    /// `CVE-2021-44228`, `CVE_2021_44228` as names of rules have it; says whether there was one.
     fn weaknesses(&self, start: usize, end: usize, sink: &mut Sink<'_>) -> bool {
         let (mut seek, mut found) = (start, false);
-        while let Some(offset) = memchr::memchr(b'-', &self.bytes[seek..end]) {
+        while let Some(offset) = memchr::memchr2(b'-', b'_', &self.bytes[seek..end]) {
             let dash = seek + offset;
             seek = dash + 1;
             let Some(first) = dash.checked_sub(3).filter(|&first| first >= start) else { continue };
@@ -479,14 +494,15 @@ impl<'a> Value<'a> {
             let number = digits(5);
             let fits = digits(0) == 4
                 && (tail.starts_with(b"19") || tail.starts_with(b"20"))
-                && tail.get(4) == Some(&b'-')
+                && tail.get(4) == Some(&self.bytes[dash])
                 && matches!(number, 4..=10)
                 && !tail.get(5 + number).is_some_and(u8::is_ascii_alphabetic);
             if fits {
                 let last = seek + 5 + number;
                 sink.canonical.clear();
-                sink.canonical.push_str(self.text.get(first..last).unwrap_or_default());
-                sink.canonical.make_ascii_uppercase();
+                let written = self.text.get(first..last).unwrap_or_default();
+                sink.canonical
+                    .extend(written.chars().map(|sign| if sign == '_' { '-' } else { sign.to_ascii_uppercase() }));
                 sink.add_all(IndicatorKind::Cve, self.source.span(first..last));
                 seek = last;
                 found = true;
