@@ -58,7 +58,7 @@ impl<'a> Collector<'a> {
             if look.keywords || look.noted {
                 value.read(|source| {
                     if !self.embedded(path, field, source) {
-                        self.read(look, path, field, source);
+                        self.read(look, path, path, field, source);
                     }
                 });
                 return;
@@ -146,8 +146,8 @@ impl<'a> Collector<'a> {
         }
     }
 
-    /// Finds what a value holds.
-    fn read(&mut self, look: Look, path: &str, field: Field, source: Source<'_>) {
+    /// Finds what a value holds; `name` is the path of its own field in the event that it belongs to.
+    fn read(&mut self, look: Look, path: &str, name: &str, field: Field, source: Source<'_>) {
         if let Some(keywords) = self.keywords.filter(|_| look.keywords) {
             let (out, max) = (&mut *self.out, self.extractor.max);
             keywords.find(source.text(), |keyword, range| {
@@ -156,7 +156,7 @@ impl<'a> Collector<'a> {
         }
         if look.noted {
             let (mut sink, _) = self.sink(path, field);
-            noted::scan(source.text(), field.class, &mut sink, |range| source.span(range));
+            noted::scan(source.text(), name, field.class, &mut sink, |range| source.span(range));
         }
         if look.indicators {
             self.scan(path, field, source);
@@ -270,7 +270,7 @@ impl Visitor for Inner<'_, '_> {
         self.collector.scratch.fields.of(path)
     }
 
-    fn value(&mut self, _path: &str, inner: Field, value: Written<'_>, bits: Bits) {
+    fn value(&mut self, path: &str, inner: Field, value: Written<'_>, bits: Bits) {
         let look = self.collector.look(&value, bits, inner.class);
         if !(look.keywords || look.indicators || look.noted) {
             return;
@@ -289,7 +289,7 @@ impl Visitor for Inner<'_, '_> {
                     return;
                 }
             }
-            self.collector.read(look, self.path, Field { role: self.field.role, class: inner.class }, source);
+            self.collector.read(look, self.path, path, Field { role: self.field.role, class: inner.class }, source);
         });
     }
 

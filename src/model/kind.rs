@@ -26,11 +26,21 @@ pub enum NotedKind {
     Ja3,
     /// JA4 fingerprint, lower case.
     Ja4,
+    /// Monero address, as written.
+    Xmr,
+    /// Fuzzy hash of ssdeep, `96:…:…`, as written.
+    Ssdeep,
+    /// Key or value of the Windows registry: its hive in its short form, `HKLM\…`, the rest as written.
+    RegistryKey,
+    /// Absolute path of a file or of a directory, as written.
+    FilePath,
+    /// User agent, as written.
+    UserAgent,
 }
 
 impl NotedKind {
     /// Every kind, in the order of their discriminants.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 14] = [
         Self::Keyword,
         Self::Ipv4Cidr,
         Self::Asn,
@@ -40,6 +50,11 @@ impl NotedKind {
         Self::MitreTechnique,
         Self::Ja3,
         Self::Ja4,
+        Self::Xmr,
+        Self::Ssdeep,
+        Self::RegistryKey,
+        Self::FilePath,
+        Self::UserAgent,
     ];
 
     /// The name used in configuration, annotations and metrics.
@@ -54,6 +69,11 @@ impl NotedKind {
             Self::MitreTechnique => "mitre_technique",
             Self::Ja3 => "ja3",
             Self::Ja4 => "ja4",
+            Self::Xmr => "xmr",
+            Self::Ssdeep => "ssdeep",
+            Self::RegistryKey => "registry_key",
+            Self::FilePath => "file_path",
+            Self::UserAgent => "user_agent",
         }
     }
 }

@@ -3,11 +3,16 @@
 //! Only what its field or its form makes certain counts:
 //!
 //! - Networks and hardware addresses are known by their form. The address of a network is an indicator beside it, as it is without it.
-//! - Bitcoin addresses have the checksum of Base58Check or bech32, Ethereum addresses that of EIP-55; one without capitals has none and is left out.
+//! - Bitcoin addresses have the checksum of Base58Check or bech32, Monero addresses one of their own, Ethereum addresses that of EIP-55; one without
+//!   capitals has none and is left out.
 //! - JA4 and a technique with its part (`T1059.001`) are known by their form; `T1059`, `AS64496` and JA3 by their form in a field that is named for them.
+//! - Hashes of ssdeep are known by their field, and by their form where it is long enough.
+//! - Paths of files and of the registry and user agents are noted from fields that are made for them, whole.
 
 mod bech32;
 mod coins;
+mod ssdeep;
+mod whole;
 
 use std::ops::Range;
 
@@ -20,7 +25,7 @@ use crate::{
 pub(super) const SHORTEST: usize = 5;
 
 /// Longer words hold none either.
-const LONGEST: usize = 90;
+const LONGEST: usize = 160;
 
 /// What the name of a field says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +34,7 @@ enum Named {
     Ja3,
     Technique,
     System,
+    Ssdeep,
 }
 
 impl Named {
@@ -47,51 +53,72 @@ impl Named {
             Self::Technique
         } else if is(last, "asn") || is(last, "as_number") || (is(parent, "as") && is(last, "number")) {
             Self::System
+        } else if holds(last, "ssdeep") {
+            Self::Ssdeep
         } else {
             Self::Nothing
         }
     }
 }
 
-/// Finds what is in one value; `span` gives the bytes of the payload for a part of the text.
-pub(super) fn scan(text: &str, class: Class, sink: &mut Sink<'_>, span: impl Fn(Range<usize>) -> Range<usize>) {
+/// Finds what is in one value of the field `name`; `span` gives the bytes of the payload for a part of the text.
+pub(super) fn scan(
+    text: &str,
+    name: &str,
+    class: Class,
+    sink: &mut Sink<'_>,
+    span: impl Fn(Range<usize>) -> Range<usize>,
+) {
+    let trimmed = text.trim_ascii();
+    if let Some(kind) = whole::read(trimmed, name, class, sink.canonical) {
+        let start = text.len() - text.trim_ascii_start().len();
+        sink.add_all(kind, span(start..start + trimmed.len()));
+    }
     let bytes = text.as_bytes();
-    let named = Named::of(sink.path);
+    let named = Named::of(name);
     let mut start = 0;
     while start < bytes.len() {
         let rest = &bytes[start..];
         let length = rest.iter().take_while(|&&byte| is_part(byte)).count();
-        let edges = |byte: &&u8| matches!(byte, b'.' | b':' | b'-' | b'_' | b'/');
-        let word = &rest[..length];
-        let tail = word.iter().rev().take_while(edges).count();
-        let head = word[..length - tail].iter().take_while(edges).count();
-        let whole = start + head..start + length - tail;
-        // `to:0x…`, `bitcoin:1…`
-        let behind = text
-            .get(whole.clone())
-            .and_then(|word| word.rfind([':', '/']))
-            .map(|sign| whole.start + sign + 1..whole.end);
-        for range in std::iter::once(whole).chain(behind) {
-            if (SHORTEST..=LONGEST).contains(&range.len())
-                && let Some(word) = text.get(range.clone())
-                && let Some(kind) = read(word, named, class, sink)
-            {
-                sink.add_all(kind, span(range));
-                break;
-            }
+        if let Some((kind, range)) = parts(text, start..start + length).find_map(|range| {
+            let word = text.get(range.clone())?;
+            Some((read(word, named, class, sink)?, range))
+        }) {
+            sink.add_all(kind, span(range));
         }
         start += length.max(1);
     }
 }
 
+/// What of a word may be something: as it is but for signs of prose, without signs at both ends, and what stands behind its last sign, as in
+/// `bitcoin:1…` and `to:0x…`.
+fn parts(text: &str, word: Range<usize>) -> impl Iterator<Item = Range<usize>> {
+    let bytes = &text.as_bytes()[word.clone()];
+    let signs = |byte: &&u8| matches!(byte, b'.' | b':' | b'-' | b'_' | b'/' | b'+');
+    let stops = bytes.iter().rev().take_while(|byte| matches!(byte, b'.' | b':' | b'-' | b'_')).count();
+    let tail = bytes.iter().rev().take_while(signs).count();
+    let head = bytes[..bytes.len() - tail].iter().take_while(signs).count();
+    let whole = word.start..word.end - stops;
+    let bare = word.start + head..word.end - tail;
+    let behind =
+        text.get(bare.clone()).and_then(|word| word.rfind([':', '/', '+'])).map(|sign| bare.start + sign + 1..bare.end);
+    let other = (bare != whole).then(|| bare.clone());
+    std::iter::once(whole).chain(other).chain(behind).filter(|range| (SHORTEST..=LONGEST).contains(&range.len()))
+}
+
 const fn is_part(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b':' | b'-' | b'_' | b'/') || !byte.is_ascii()
+    byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b':' | b'-' | b'_' | b'/' | b'+') || !byte.is_ascii()
 }
 
 /// What a word is; writes its canonical form.
 fn read(word: &str, named: Named, class: Class, sink: &mut Sink<'_>) -> Option<Kind> {
     let bytes = word.as_bytes();
     let last = bytes.last().copied().unwrap_or(0);
+    if bytes.first().is_some_and(u8::is_ascii_digit) && ssdeep::is_one(word, named == Named::Ssdeep) {
+        sink.canonical.clear();
+        sink.canonical.push_str(word);
+        return Some(NotedKind::Ssdeep.into());
+    }
     // The cheapest question first: nearly every word is none.
     if !bytes.iter().any(u8::is_ascii_digit) && !(is_mac(bytes)) || !last.is_ascii_alphanumeric() {
         return None;
@@ -110,6 +137,9 @@ fn read(word: &str, named: Named, class: Class, sink: &mut Sink<'_>) -> Option<K
     } else if coins::is_base58(bytes) {
         out.push_str(word);
         NotedKind::Btc
+    } else if coins::is_monero(bytes) {
+        out.push_str(word);
+        NotedKind::Xmr
     } else if bech32::is_bitcoin(bytes) {
         out.push_str(word);
         out.make_ascii_lowercase();
@@ -251,12 +281,60 @@ mod tests {
             (r#"{"source":{"as":{"number":"AS64496"}}}"#, Some(("asn", "AS64496"))),
             (r#"{"asn":"as64496"}"#, Some(("asn", "AS64496"))),
             ("an AS400 of IBM", None),
+            (
+                "donate to 47tSGsiKtta5vUFL6xaa748qV9yd9y9vxKv89n2KN2rQGRW1SgWbhv8jdQPRtiJwyYGUDnajcRh9t7EFc5TQwVZ83Jbpoi2.",
+                Some((
+                    "xmr",
+                    "47tSGsiKtta5vUFL6xaa748qV9yd9y9vxKv89n2KN2rQGRW1SgWbhv8jdQPRtiJwyYGUDnajcRh9t7EFc5TQwVZ83Jbpoi2",
+                )),
+            ),
+            (
+                "monero:83xMLj6fp2E8xE1YJVMTRza4rejV5Y2Km66GR62Uwwe57v1NrKE5ffjcadVivDuFqvLpFzJ8yTf5KDX2mJAMcxVVPxygvVr?tx_amount=1",
+                Some((
+                    "xmr",
+                    "83xMLj6fp2E8xE1YJVMTRza4rejV5Y2Km66GR62Uwwe57v1NrKE5ffjcadVivDuFqvLpFzJ8yTf5KDX2mJAMcxVVPxygvVr",
+                )),
+            ),
+            (
+                "4K5tVKUYDVJ6ktnccMvAZ913vgm1Fv7QBDoDBYtBmnj2gyDiMEtcmdGPjy1Tr1w1x8STMVpDVkSwqL8iLK1U1NPP3MNRbuRva7VMC6Dsoq",
+                Some((
+                    "xmr",
+                    "4K5tVKUYDVJ6ktnccMvAZ913vgm1Fv7QBDoDBYtBmnj2gyDiMEtcmdGPjy1Tr1w1x8STMVpDVkSwqL8iLK1U1NPP3MNRbuRva7VMC6Dsoq",
+                )),
+            ),
+            ("47tSGsiKtta5vUFL6xaa748qV9yd9y9vxKv89n2KN2rQGRW1SgWbhv8jdQPRtiJwyYGUDnajcRh9t7EFc5TQwVZ83Jbpoi3", None),
+            (
+                "hash 768:kq9TfZ2sXb+/LmN0pQrStUvWxYzAbCdEfG:hJ1KlM2nO3pQ4rS5tU/",
+                Some(("ssdeep", "768:kq9TfZ2sXb+/LmN0pQrStUvWxYzAbCdEfG:hJ1KlM2nO3pQ4rS5tU/")),
+            ),
+            (r#"{"ssdeep":"3:abc+:dE/"}"#, Some(("ssdeep", "3:abc+:dE/"))),
+            ("3:abc+:dE/", None),
+            ("dst 220:50010:Got", None),
         ];
         for (event, expected) in rows {
             let found = noted(event);
             let got: Vec<_> = found.iter().map(|(kind, value, _)| (kind.as_str(), value.as_str())).collect();
             assert_eq!(got, expected.into_iter().collect::<Vec<_>>(), "{event}");
             assert!(found.iter().all(|(_, value, raw)| value.len() == raw.len()), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn whole_values_are_noted_from_their_fields() {
+        let rows = [
+            (r#"{"process":{"executable":" C:\\a b\\c.exe"}}"#, ("file_path", r"C:\a b\c.exe", r"C:\\a b\\c.exe")),
+            (
+                r#"{"TargetObject":"HKEY_USERS\\.DEFAULT\\Run"}"#,
+                ("registry_key", r"HKU\.DEFAULT\Run", r"HKEY_USERS\\.DEFAULT\\Run"),
+            ),
+            (
+                r#"{"message":"{\"user_agent\":{\"original\":\"curl/8.5.0\"}}"}"#,
+                ("user_agent", "curl/8.5.0", "curl/8.5.0"),
+            ),
+            (r#"{"event":{"original":"{\"asn\":\"AS64496\"}"}}"#, ("asn", "AS64496", "AS64496")),
+        ];
+        for (event, (kind, value, raw)) in rows {
+            assert_eq!(noted(event), [(kind.to_owned(), value.to_owned(), raw.to_owned())], "{event}");
         }
     }
 
