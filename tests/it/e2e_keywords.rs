@@ -1,8 +1,17 @@
-//! Lists of keywords on the command line.
+//! Lists of keywords: on the command line, and read again while the daemon runs.
+
+use std::time::Duration;
 
 use serde_json::{Value, json};
+use sidelight::simulator::SimulatorConfig;
 
-use crate::support::e2e::{Directory, beside_others, json_lines, program, run_with};
+use crate::support::{
+    e2e::{Daemon, Directory, Stage, beside_others, json_lines, program, run_with},
+    e2e_wire::{Feeder, Seen, Tap},
+    kafka::{Wire, eventually},
+};
+
+const WITHIN: Duration = Duration::from_secs(30);
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
@@ -68,4 +77,57 @@ fn a_list_that_cannot_be_read_is_named_with_the_line() {
         let stderr = text(&ended.stderr);
         assert!(stderr.contains(said) && stderr.contains(file.file_name().unwrap().to_str().unwrap()), "{stderr}");
     }
+}
+
+/// The keywords that are noted in a record, and whether they are said to be noted only.
+fn keywords(record: &Seen) -> Vec<String> {
+    let noted = record.indicators().into_iter().filter(|indicator| indicator["ioc_type"] == "keyword");
+    noted.map(|keyword| format!("{} {}", keyword["ioc_value"].as_str().unwrap(), keyword["reason"])).collect()
+}
+
+/// Whether so many lines of the log begin so.
+fn says(daemon: &Daemon, message: &str, times: usize) -> bool {
+    let begins = |line: &Value| line["message"].as_str().is_some_and(|said| said.starts_with(message));
+    daemon.log_lines().iter().filter(|line| begins(line)).count() == times
+}
+
+#[test]
+fn lists_are_read_again_while_the_stream_runs() {
+    let _turn = beside_others();
+    let mut stage = Stage::new("e2e-keywords", 1, SimulatorConfig::default());
+    let list = stage.directory.write("tools.txt", b"mimikatz\n");
+    stage.set("extract.keywords", &format!("[{list:?}]"));
+    let daemon = stage.start();
+    let (output, feeder) = (Tap::open(&stage.output()), Feeder::new(&stage.input()));
+    let mut sent = 0;
+    let mut noted = |daemon: &Daemon| {
+        let event = json!({ "event": { "id": format!("evt-{sent}") }, "message": "mimikatz, then rubeus" });
+        feeder.send_all(sent, &[Wire::keyed(0, "host-1", event.to_string())]);
+        sent += 1;
+        let left = output.wait(sent, WITHIN);
+        assert!(daemon.is_ready());
+        keywords(left.last().unwrap())
+    };
+    assert_eq!(noted(&daemon), ["mimikatz \"noted_only\""]);
+
+    stage.directory.write("tools.txt", b"mimikatz\nrubeus\n");
+    assert_eq!(noted(&daemon).len(), 1, "a file that has changed changes nothing by itself");
+    daemon.hang_up();
+    eventually("the list is read again", || says(&daemon, "configuration read again", 1));
+    assert_eq!(noted(&daemon), ["mimikatz \"noted_only\"", "rubeus \"noted_only\""]);
+
+    // A list with a line that is none is named, and the one before holds.
+    stage.directory.write("tools.txt", b"certify\nx\n");
+    daemon.hang_up();
+    eventually("the line is named", || says(&daemon, "the configuration is wrong now", 1));
+    assert!(daemon.log().contains("tools.txt") && daemon.log().contains("line 2"), "{}", daemon.log());
+    assert_eq!(noted(&daemon).len(), 2);
+
+    stage.directory.write("tools.txt", b"certify\n");
+    daemon.hang_up();
+    eventually("another list is taken over", || says(&daemon, "configuration read again", 2));
+    assert_eq!(noted(&daemon), Vec::<String>::new());
+    assert!(says(&daemon, "other settings have changed", 0));
+    let ended = daemon.terminate();
+    assert_eq!(ended.code, Some(0), "{}", ended.log);
 }
