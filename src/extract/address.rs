@@ -107,7 +107,9 @@ fn is_look_alike(text: &str) -> bool {
         return short && text.split(':').all(|group| group.len() == 2);
     }
     if text.starts_with("::") {
-        return !digit;
+        // `[::2]` takes every second item.
+        let step = rest == 0 && first.len() < 3 && text != "::1";
+        return !digit || step;
     }
     !digit || (short && !hex) || (first.len() < 3 && rest < 2)
 }
@@ -174,6 +176,9 @@ mod tests {
             ("10::20", false),
             ("00::00:01", false),
             ("::", false),
+            ("::2", false),
+            ("::10", false),
+            ("::102:304", true),
             ("1:2:3:4:5:6:7:8:9", false),
         ];
         for (text, valid) in rows {

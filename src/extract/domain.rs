@@ -11,8 +11,8 @@ use crate::extract::{
     name::Suffix,
 };
 use words::{
-    ENTRANCES, FAMILIES, FILES, INTERFACES, MEMBERS, NAMESPACES, OBJECTS, OWNERS, PROGRAMS, REAL, RECORDS, SAMPLES,
-    SCRIPTS, SERVICES, STEMS, THREATS, WORDS,
+    BRIEF, ENTRANCES, FAMILIES, FILES, INTERFACES, MEMBERS, NAMESPACES, OBJECTS, OWNERS, POPULAR, PROGRAMS, REAL,
+    RECORDS, ROOTS, SAMPLES, SCRIPTS, SERVICES, SPANS, STEMS, THREATS, WORDS,
 };
 
 mod words;
@@ -252,11 +252,15 @@ fn written_as_host(raw: &[u8], suffix: Suffix, command: bool) -> bool {
     if among(&MEMBERS) && labels == 2 {
         return web;
     }
-    // A variable of one letter and its member; who has so short a name has it under a short suffix.
-    if labels == 2 && first.len() == 1 && last.len() > 3 {
+    if labels == 2 && first.len() == 1 && !among(&BRIEF) {
         return false;
     }
-    if labels == 2 && !classic && begins(&OBJECTS) {
+    // Members have names that are words, as some top-level domains are.
+    let member = last.len() > 2 && !classic && !among(&POPULAR);
+    if begins(&ROOTS) && (member || (labels == 2 && !classic)) || member && (owns(&OBJECTS) || owns(&OWNERS)) {
+        return web;
+    }
+    if is("ms") && owns(&SPANS) {
         return false;
     }
     if is("in") && labels == 2 && begins(&STEMS) {

@@ -21,7 +21,7 @@ pub(super) fn kind(bytes: &[u8], start: usize, end: usize) -> Option<IndicatorKi
     let run = bytes.get(start..end)?;
     let letters = hex(run)?;
     // A number is no hash, nor are all bits set; letters alone, or one of them, are what people write who need a hash for a test.
-    let plausible = letters && !run.iter().all(|byte| byte | 0x20 == b'f') && !(run.len() == 32 && is_address(run));
+    let plausible = letters && !run.iter().all(|byte| byte | 0x20 == b'f') && !is_filled(run);
     let directory = is_directory(bytes, start, end);
     let other =
         directory || in_longer(bytes, start, end) || is_identifier(bytes, start) || is_resource(bytes, start, end);
@@ -56,12 +56,9 @@ fn is_directory(bytes: &[u8], start: usize, end: usize) -> bool {
     }
 }
 
-/// Whether 32 digits are an address written without its signs, as version six or as systems keep it in memory: a prefix that is in
-/// use, and a long filling behind it.
-fn is_address(run: &[u8]) -> bool {
-    const PREFIXES: [&[u8]; 10] = [b"fe80", b"ff0", b"20", b"24", b"26", b"28", b"2a", b"2c", b"0200", b"1700"];
-    PREFIXES.iter().any(|prefix| run.get(..prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(prefix)))
-        && run.windows(PADDING).any(|part| part.iter().all(|byte| *byte == b'0'))
+/// Whether 32 digits are an address of version six or a structure in memory rather than a hash: they have a long filling.
+fn is_filled(run: &[u8]) -> bool {
+    run.len() == 32 && run.windows(PADDING).any(|part| part.iter().all(|byte| *byte == b'0'))
 }
 
 /// Whether a further group of hex digits hangs on it, as in a UUID or a request id.

@@ -7,10 +7,16 @@ pub(super) const FILES: [&str; 11] = ["zip", "py", "md", "mov", "cab", "pm", "so
 pub(super) const SCRIPTS: [&str; 12] = ["sh", "pl", "cc", "rs", "app", "ml", "as", "st", "tf", "gd", "la", "bz"];
 
 /// Top-level domains that are verbs and members of code, or names of units; in prose a name of two labels under them is doubted.
-pub(super) const MEMBERS: [&str; 8] = ["save", "fit", "open", "read", "next", "target", "pub", "run"];
+pub(super) const MEMBERS: [&str; 14] =
+    ["save", "fit", "open", "read", "next", "target", "pub", "run", "foo", "abc", "data", "seek", "property", "total"];
 
 /// Stems of scripts and sources.
-pub(super) const STEMS: [&str; 42] = [
+pub(super) const STEMS: [&str; 47] = [
+    "tool",
+    "tools",
+    "module",
+    "demo",
+    "sample",
     "util",
     "common",
     "types",
@@ -84,12 +90,51 @@ pub(super) const NAMESPACES: [&str; 21] = [
     "clojure",
 ];
 
-/// First labels of two that are objects of code far more often than hosts: `window.open`, `user.email`.
-pub(super) const OBJECTS: [&str; 48] = [
-    "self", "this", "window", "document", "os", "sys", "request", "response", "req", "res", "user", "obj", "object",
-    "event", "ctx", "context", "args", "params", "module", "console", "process", "math", "json", "string", "array",
-    "node", "item", "data", "config", "settings", "session", "socket", "conn", "logger", "log", "path", "file",
-    "table", "row", "model", "result", "task", "job", "element", "elem", "datetime", "time", "df",
+/// First labels that are objects of code and nothing else: `window.open`, `self.server.host`.
+pub(super) const ROOTS: [&str; 32] = [
+    "self", "this", "cls", "window", "document", "os", "sys", "req", "res", "obj", "ctx", "args", "kwargs", "opts",
+    "params", "console", "math", "json", "np", "df", "elem", "logger", "datetime", "logging", "conn", "buf", "msg",
+    "err", "cfg", "conf", "tmp", "foo",
+];
+
+/// Names of things in code, which have members: `user.email`, `key.data`, `server.host`.
+pub(super) const OBJECTS: [&str; 40] = [
+    "request", "response", "user", "object", "event", "context", "module", "process", "string", "array", "node",
+    "item", "data", "config", "settings", "session", "socket", "log", "path", "file", "table", "row", "model",
+    "result", "task", "job", "element", "time", "key", "value", "text", "color", "server", "client", "proxy",
+    "network", "sock", "location", "header", "test",
+];
+
+/// Top-level domains that are words and that people register names under all the same.
+pub(super) const POPULAR: [&str; 27] = [
+    "xyz", "top", "club", "site", "online", "icu", "live", "vip", "shop", "store", "space", "website", "tech", "info",
+    "biz", "pro", "click", "app", "dev", "cloud", "fun", "buzz", "rest", "life", "world", "onion", "mobi",
+];
+
+/// Short top-level domains under which names of one letter are met.
+pub(super) const BRIEF: [&str; 22] = [
+    "com", "net", "org", "co", "me", "io", "tv", "cc", "gg", "ly", "to", "ru", "cn", "de", "us", "eu", "ws", "pw",
+    "su", "be", "at", "ai",
+];
+
+/// What is measured in milliseconds, in names of settings: `message.timeout.ms`.
+pub(super) const SPANS: [&str; 16] = [
+    "timeout",
+    "interval",
+    "backoff",
+    "wait",
+    "time",
+    "age",
+    "delay",
+    "linger",
+    "retention",
+    "lag",
+    "duration",
+    "period",
+    "max",
+    "min",
+    "latency",
+    "elapsed",
 ];
 
 /// Endings of files before `.example`, `.local` and the like.
