@@ -99,7 +99,10 @@ impl<'a> Checker<'a> {
 fn indicator(dice: &mut Dice) -> (String, String) {
     const DOTS: [&str; 10] = [".", "[.]", "(.)", "{.}", "[dot]", "(dot)", "[.", ".]", "[[.]]", "].["];
     const ATS: [&str; 5] = ["@", "[@]", "[at]", "(at)", "(@)"];
-    let kind = dice.below(4);
+    let kind = dice.below(5);
+    if kind == 4 {
+        return version_six(dice);
+    }
     let host = if dice.below(4) == 0 {
         (0..4).map(|_| (1 + dice.below(255)).to_string()).collect::<Vec<_>>()
     } else {
@@ -131,6 +134,22 @@ fn indicator(dice: &mut Dice) -> (String, String) {
         }
         _ => (plain, defanged),
     }
+}
+
+/// An address of version six: eight groups, or some with a gap.
+fn version_six(dice: &mut Dice) -> (String, String) {
+    const COLONS: [&str; 3] = [":", "[:]", "[:]"];
+    const GAPS: [&str; 5] = ["::", "[::]", "[:][:]", "[:]:", ":[:]"];
+    let (mut plain, mut defanged) = ("2001".to_owned(), "2001".to_owned());
+    // Of eight groups at most six stand beside a gap, the last one behind it.
+    let gap = Some(dice.below(7)).filter(|gap| *gap < 6);
+    for group in 0..gap.map_or(7, |gap| gap + 1) {
+        let (colon, other) = if Some(group) == gap { ("::", *dice.pick(&GAPS)) } else { (":", *dice.pick(&COLONS)) };
+        let digits = format!("{:x}", 0x100 + dice.below(0xfeff));
+        plain.extend([colon, &digits]);
+        defanged.extend([other, &digits]);
+    }
+    (plain, defanged)
 }
 
 fn label(dice: &mut Dice) -> String {
