@@ -14,6 +14,9 @@
 //! - A defanged name is meant as a host whatever its suffix, `evil[.]zip`, but for command lines, where brackets are patterns.
 //! - Letters alone may be a hash, digits alone are a number, and neither all zeros nor all ones are a file.
 //! - `.example`, `.corp`, `.local` and other names that resolve nowhere or only inside are found; the gate keeps them.
+//! - Names of own machines count in the fields that are made for them where they are under a public suffix: those inside say nothing of others.
+//! - The numbers of a weakness stand behind hyphens or, as in names of rules, behind underscores, never both.
+//! - Names of detections, settings, interfaces and members of code are told by their first labels and by who has a member of that name.
 //! - In prose, names of two labels under suffixes that are extensions, verbs or members of code (`.py`, `.save`, `.name`) are not hosts.
 
 mod address;
