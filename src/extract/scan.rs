@@ -335,12 +335,13 @@ impl<'a> Value<'a> {
             return (run, None);
         }
         let lone = text.starts_with(':') && !text.starts_with("::");
-        let start = start + usize::from(lone);
-        let mut text = text.get(usize::from(lone)..).unwrap_or_default().trim_end_matches('.');
+        // Behind a hyphen the first group was read as the end of a word.
+        let start = if lone { self.group_before(start).unwrap_or(start + 1) } else { start };
+        let mut text = self.text.get(start..run).unwrap_or_default().trim_end_matches('.');
         if text.ends_with(':') && !text.ends_with("::") {
             text = &text[..text.len() - 1];
         }
-        let glued = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+        let glued = |byte: u8| byte.is_ascii_alphanumeric() || (byte == b'_' && !lone);
         if glued(before(self.bytes, start)) || !sink.wants(IndicatorKind::Ipv6) {
             return (run, None);
         }
@@ -351,7 +352,7 @@ impl<'a> Value<'a> {
                 Some(_) | None => return (run, None),
             }
         }
-        if matches!(self.class, Class::Version | Class::Id) {
+        if matches!(self.class, Class::Version | Class::Id) || text.contains(":::") {
             return (run, None);
         }
         let plain = matches!(self.class, Class::Ip | Class::Host);
@@ -369,6 +370,14 @@ impl<'a> Value<'a> {
         let kind = address::write_v6(address, sink.canonical);
         sink.add_all(kind, self.source.span(start..start + length));
         (run, Some(run))
+    }
+
+    /// Where the group of hex digits begins that ends before the colon and stands behind a hyphen or an underscore.
+    fn group_before(&self, colon: usize) -> Option<usize> {
+        let head = &self.bytes[..colon];
+        let digits = head.iter().rev().take(5).take_while(|byte| byte.is_ascii_hexdigit()).count();
+        let start = colon - digits;
+        (matches!(digits, 1..=4) && matches!(before(head, start), b'-' | b'_')).then_some(start)
     }
 
     fn email(&self, start: usize, sign: usize, sink: &mut Sink<'_>) -> Option<usize> {
