@@ -162,7 +162,7 @@ fn reads_as_own_host(bytes: &[u8], range: Range<usize>) -> bool {
         && !reverse
         && !title
         && !among(&SAMPLES, stem)
-        && !(before(bytes, range.start) == b'.' && among(&SAMPLES, first))
+        && (before(bytes, range.start) != b'.' || !among(&SAMPLES, first))
         && (labels > 2 || among(&CERTAIN, last) || stem.iter().any(|byte| matches!(byte, b'0'..=b'9' | b'-')))
         && (labels > 2 || !among(&NAMESPACES, stem))
         && reads_as_host(bytes, range, Suffix::Public { labels: 2 }, false)
@@ -366,8 +366,8 @@ pub(super) fn is_version(bytes: &[u8], start: usize, end: usize, class: Class) -
             name && next == b'_' && at(bytes, end + 1).is_ascii_alphabetic()
         }
         b'\\' => is_component(bytes, &(start..end)),
-        // A telephone number.
-        b'+' => true,
+        // A telephone number, and an object identifier: `.1.3.6.1`.
+        b'+' | b'.' => true,
         _ => is_version_by_words(bytes, start, 4),
     }
 }
