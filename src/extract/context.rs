@@ -12,13 +12,13 @@ pub(super) fn before(bytes: &[u8], at: usize) -> u8 {
     at.checked_sub(1).and_then(|before| bytes.get(before)).copied().unwrap_or(0)
 }
 
-/// The word that names what starts at `start`: `key` in `key=`, `key: "`, `key. `; at most 32 bytes, across at most four signs.
+/// The word that names what starts at `start`: `key` in `key=`, `key: "`, `key. `; at most 32 bytes, across at most six signs.
 pub(super) fn key_before(bytes: &[u8], start: usize) -> &[u8] {
     let head = bytes.get(..start).unwrap_or_default();
     let signs = head
         .iter()
         .rev()
-        .take(4)
+        .take(6)
         .take_while(|byte| matches!(byte, b' ' | b'=' | b':' | b'"' | b'\'' | b'(' | b'\t' | b'[' | b'\\' | b'.'))
         .count();
     let head = &head[..head.len() - signs];

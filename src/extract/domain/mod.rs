@@ -366,6 +366,8 @@ pub(super) fn is_version(bytes: &[u8], start: usize, end: usize, class: Class) -
             name && next == b'_' && at(bytes, end + 1).is_ascii_alphabetic()
         }
         b'\\' => is_component(bytes, &(start..end)),
+        // A package: `ruby@2.7.0.1`.
+        b'@' => is_small(bytes, start) && ends_in_program(&bytes[..start - 1]),
         // A telephone number, and an object identifier: `.1.3.6.1`.
         b'+' | b'.' => true,
         _ => is_version_by_words(bytes, start, 4),
@@ -423,6 +425,11 @@ fn names_version(word: &[u8]) -> bool {
 fn is_small(bytes: &[u8], start: usize) -> bool {
     let rest = bytes.get(start..).unwrap_or_default();
     matches!(rest, [b'1'..=b'9', b'.', ..] | [b'1' | b'2', b'0'..=b'9', b'.', ..]) && !rest.starts_with(b"10.")
+}
+
+fn ends_in_program(head: &[u8]) -> bool {
+    let length = head.iter().rev().take(16).take_while(|byte| byte.is_ascii_alphanumeric()).count();
+    names_program(&head[head.len() - length..])
 }
 
 /// Programs and systems whose names stand before versions and before addresses as well, lower case.
