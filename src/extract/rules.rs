@@ -157,7 +157,8 @@ const RULES: &[Rule] = {
         ("revision", Freetext, Version), ("pattern", Freetext, Version), ("definition", Freetext, Version), ("vdb", Freetext, Version),
         // Identifiers.
         ("token", Freetext, Id), ("csrf", Freetext, Id), ("csrf_token", Freetext, Id), ("api_key", Freetext, Id), ("apikey", Freetext, Id),
-        ("access_token", Freetext, Id), ("refresh_token", Freetext, Id), ("aid", Freetext, Id), ("cid", Freetext, Id), ("secret", Freetext, Id),
+        ("access_token", Freetext, Id), ("refresh_token", Freetext, Id), ("aggregation_key", Freetext, Id), ("dedup_key", Freetext, Id), ("group_key", Freetext, Id), ("partition_key", Freetext, Id), ("session_key", Freetext, Id), ("license_key", Freetext, Id), ("public_key", Freetext, Id), ("ssh_key", Freetext, Id), ("aid", Freetext, Id), ("cid", Freetext, Id), ("secret", Freetext, Id),
+        ("message-id", Freetext, Nothing), ("messageid", Freetext, Nothing), ("message_id", Freetext, Nothing), ("msgid", Freetext, Nothing), ("internetmessageid", Freetext, Nothing), ("network_message_id", Freetext, Nothing),
         ("ja3_hash", Freetext, Nothing), ("ja3s_hash", Freetext, Nothing),
         ("trace.id", Freetext, Id), ("span.id", Freetext, Id), ("transaction.id", Freetext, Id), ("id", Freetext, Id), ("_id", Freetext, Id), ("uid", Freetext, Id), ("event.id", Freetext, Id), ("process.entity_id", Freetext, Id),
         ("event.hash", Freetext, Id), ("community_id", Freetext, Nothing), ("network.community_id", Freetext, Nothing), ("etag", Freetext, Id), ("session", Freetext, Id), ("cookie", Freetext, Id), ("nonce", Freetext, Id), ("fuid", Freetext, Id),
