@@ -56,7 +56,7 @@ const RULES: &[Rule] = {
         ("dns.question.name", Query, Host), ("dns.question.registered_domain", Query, Host), ("query.hostname", Query, Host),
         ("queryname", Query, Host), ("^query", Query, Host), ("dns.rrname", Query, Host), ("dns.query.rrname", Query, Host), ("dns.queries.rrname", Query, Host),
         ("^qname", Query, Host), ("query_name", Query, Host), ("query_string", Freetext, Text),
-        ("dns.resolved_ip", Answer, Ip), ("dns.answers.data", Answer, Url), ("dns.answers.name", Answer, Host), ("answers.rdata", Answer, Url),
+        ("dns.request", Query, Host), ("dns.response", Answer, Text), ("dns_query_name", Query, Host), ("dns.resolved_ip", Answer, Ip), ("dns.answers.data", Answer, Url), ("dns.answers.name", Answer, Host), ("answers.rdata", Answer, Url),
         ("queryresults", Answer, Text), ("^answers", Answer, Url), ("dns.grouped.a", Answer, Ip), ("dns.grouped.aaaa", Answer, Ip),
         ("dns.grouped.cname", Answer, Host), ("dns.grouped.ns", Answer, Host), ("dns.grouped.mx", Answer, Host), ("dns.answers.rrname", Answer, Host), ("dns.rdata", Answer, Url),
         // Links.
@@ -127,7 +127,8 @@ const RULES: &[Rule] = {
         ("isp", Freetext, Name), ("vendor", Freetext, Name), ("vendor_name", Freetext, Name), ("apigroup", Freetext, Name), ("apiversion", Freetext, Name),
         ("container.image.name", Freetext, Path), ("orchestrator.resource.name", Freetext, Name), ("kubernetes.pod.name", Freetext, Name), ("kubernetes.namespace", Freetext, Name),
         // Names of files and of things, as vendors write them.
-        ("file_name", Freetext, Path), ("file_names", Freetext, Path), ("filenames", Freetext, Path), ("attachment_name", Freetext, Path), ("attachmentname", Freetext, Path),
+        ("file_name", Freetext, Path), ("file_names", Freetext, Path), ("action_file_name", Freetext, Path), ("actor_process_image_name", Freetext, Path), ("causality_actor_process_image_name", Freetext, Path),
+        ("os_actor_process_image_name", Freetext, Path), ("action_process_image_name", Freetext, Path), ("filenames", Freetext, Path), ("attachment_name", Freetext, Path), ("attachmentname", Freetext, Path),
         ("attachment_names", Freetext, Path), ("attachments.name", Freetext, Path), ("attachments", Freetext, Path), ("files.name", Freetext, Path), ("process_name", Freetext, Path),
         ("parent_process_name", Freetext, Path), ("parent_name", Freetext, Path), ("image_name", Freetext, Path), ("imagename", Freetext, Path), ("script_name", Freetext, Path),
         ("scriptname", Freetext, Path), ("module_name", Freetext, Path), ("modulename", Freetext, Path), ("old_file_name", Freetext, Path), ("target_file_name", Freetext, Path),
@@ -157,7 +158,7 @@ const RULES: &[Rule] = {
         ("revision", Freetext, Version), ("pattern", Freetext, Version), ("definition", Freetext, Version), ("vdb", Freetext, Version),
         // Identifiers.
         ("token", Freetext, Id), ("csrf", Freetext, Id), ("csrf_token", Freetext, Id), ("api_key", Freetext, Id), ("apikey", Freetext, Id),
-        ("access_token", Freetext, Id), ("refresh_token", Freetext, Id), ("aggregation_key", Freetext, Id), ("dedup_key", Freetext, Id), ("group_key", Freetext, Id), ("partition_key", Freetext, Id), ("session_key", Freetext, Id), ("license_key", Freetext, Id), ("public_key", Freetext, Id), ("ssh_key", Freetext, Id), ("aid", Freetext, Id), ("cid", Freetext, Id), ("secret", Freetext, Id),
+        ("access_token", Freetext, Id), ("refresh_token", Freetext, Id), ("hostgroups", Freetext, Id), ("host_groups", Freetext, Id), ("groups", Freetext, Id), ("aggregation_key", Freetext, Id), ("dedup_key", Freetext, Id), ("group_key", Freetext, Id), ("partition_key", Freetext, Id), ("session_key", Freetext, Id), ("license_key", Freetext, Id), ("public_key", Freetext, Id), ("ssh_key", Freetext, Id), ("aid", Freetext, Id), ("cid", Freetext, Id), ("secret", Freetext, Id),
         ("message-id", Freetext, Nothing), ("messageid", Freetext, Nothing), ("message_id", Freetext, Nothing), ("msgid", Freetext, Nothing), ("internetmessageid", Freetext, Nothing), ("network_message_id", Freetext, Nothing),
         ("ja3_hash", Freetext, Nothing), ("ja3s_hash", Freetext, Nothing),
         ("trace.id", Freetext, Id), ("span.id", Freetext, Id), ("transaction.id", Freetext, Id), ("id", Freetext, Id), ("_id", Freetext, Id), ("uid", Freetext, Id), ("event.id", Freetext, Id), ("process.entity_id", Freetext, Id),
