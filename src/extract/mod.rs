@@ -38,6 +38,7 @@ mod refang;
 mod rules;
 mod scan;
 mod shelf;
+mod sink;
 mod url;
 mod visit;
 

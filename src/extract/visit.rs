@@ -9,7 +9,8 @@ use crate::{
         lately::{self, Lately, Under},
         name::Suffixes,
         noted,
-        scan::{SHORTEST, Sink, Value},
+        scan::{SHORTEST, Value},
+        sink::Sink,
     },
     model::{NotedKind, Role},
 };

@@ -17,7 +17,7 @@ mod whole;
 use std::ops::Range;
 
 use crate::{
-    extract::{address, field::Class, scan::Sink},
+    extract::{address, field::Class, sink::Sink},
     model::{Kind, NotedKind},
 };
 
