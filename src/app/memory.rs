@@ -16,6 +16,8 @@ const WAITING_INDICATOR: u64 = 4_096;
 const FRONT_ENTRY: u64 = 5_120;
 /// Entries of a front.
 const FRONT_ENTRIES: u64 = 8_192;
+/// Bytes of what the extraction of a shard remembers of fields and values, four trees of fields among them.
+const EXTRACTION: u64 = 3 << 20;
 /// The program, its threads, the client library, connections, metrics.
 const BASE: u64 = 96 << 20;
 
@@ -30,6 +32,7 @@ pub(super) fn bounds(config: &Config) -> Vec<(&'static str, u64)> {
         ("records under way", pipeline::MOVING_BYTES as u64),
         ("cache", config.cache.capacity),
         ("fronts of the cache", config.pipeline.shards as u64 * FRONT_ENTRIES * FRONT_ENTRY),
+        ("memory of the extraction", config.pipeline.shards as u64 * EXTRACTION),
         ("waiting indicators", config.enrich.max_waiting as u64 * WAITING_INDICATOR),
         ("answers under way", calls * (MAX_BODY + MAX_DECODED) as u64),
         ("queue of the producer", queues.producer),
