@@ -17,10 +17,10 @@ use crate::{
 };
 
 /// Sets of slots; a power of two.
-const SETS: usize = 2_048;
+const SETS: usize = 1_024;
 
-/// Slots of a set: values that meet in one set must not send each other to the shared cache.
-const WAYS: usize = 4;
+/// Slots of a set: values that meet in one set must not send each other to the shared cache. Their hashes fill one line of a processor's cache.
+const WAYS: usize = 8;
 
 /// Longest value that takes a slot, bytes: URLs may be of any length.
 const LONGEST: usize = 512;
@@ -99,7 +99,7 @@ impl Front {
         self.keep(found, now.saturating_add(TRUSTED), now, |_| Content::Suppressed(reason));
     }
 
-    /// As [`Cache::get`] of `subject`, which is what may leave of `found`; remembers both.
+    /// As [`Cache::get`] of `subject`, which is what may leave of `found`; remembers one of both.
     pub fn get(&mut self, found: IndicatorRef<'_>, subject: IndicatorRef<'_>, now: Duration) -> Hit {
         let reduced = subject != found;
         if reduced && let Some(Recalled::Fresh(entry)) = self.recall(subject, now) {
@@ -108,9 +108,10 @@ impl Front {
         let hit = self.cache.get(subject, now);
         if let Hit::Fresh(shared) = &hit {
             let until = now.saturating_add(TRUSTED).min(shared.fresh_until());
-            self.keep(subject, until, now, |earlier| Content::of(shared, earlier));
-            if reduced {
-                self.keep(found, until, now, |earlier| Content::of(shared, earlier));
+            // One slot is enough: what is kept as it was found is found again as that.
+            let kept = self.keep(found, until, now, |earlier| Content::of(shared, earlier));
+            if reduced && !kept {
+                self.keep(subject, until, now, |earlier| Content::of(shared, earlier));
             }
         }
         hit
@@ -126,26 +127,26 @@ impl Front {
         })
     }
 
-    /// Puts an indicator into its slot, or into one whose time is over; what is in use stays.
+    /// Puts an indicator into its slot, or into one whose time is over; what is in use stays. Whether it has one now.
     fn keep(
         &mut self,
         indicator: IndicatorRef<'_>,
         until: Duration,
         now: Duration,
         content: impl FnOnce(Option<Content>) -> Content,
-    ) {
+    ) -> bool {
         if indicator.value.len() > LONGEST {
-            return;
+            return false;
         }
         let hash = indicator.fingerprint();
         let set = hash as usize % SETS;
         let known = self.way(hash, indicator);
         if known.is_none() && !self.knocks_again(hash) {
-            return;
+            return false;
         }
-        let (Some(tags), Some(slots)) = (self.tags.get_mut(set), self.slots.get_mut(set)) else { return };
+        let (Some(tags), Some(slots)) = (self.tags.get_mut(set), self.slots.get_mut(set)) else { return false };
         let ended = |slot: &Option<Slot>| slot.as_ref().is_none_or(|slot| now >= slot.until);
-        let Some(way) = known.or_else(|| slots.iter().position(ended)) else { return };
+        let Some(way) = known.or_else(|| slots.iter().position(ended)) else { return false };
         if let (Some(tag), Some(place)) = (tags.get_mut(way), slots.get_mut(way)) {
             let earlier = place.take().filter(|_| known.is_some());
             let (indicator, earlier) = match earlier {
@@ -155,6 +156,7 @@ impl Front {
             *tag = hash;
             *place = Some(Slot { indicator, content: content(earlier), until });
         }
+        true
     }
 
     /// Whether a value was seen before; lets the next one of its place know about it otherwise.

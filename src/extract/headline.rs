@@ -3,12 +3,31 @@
 //! Both steer which indicators are asked about first, and nothing else, so a search for their keys is enough: a key that stands in a text instead of a
 //! field makes an event a little more or less important, never wrong.
 
-use memchr::memmem;
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
 
 use crate::model::Severity;
 
 /// Bytes between a key and its value, at most.
 const REACH: usize = 160;
+
+/// What is searched for, each made ready once.
+type Words<const N: usize> = LazyLock<[Finder<'static>; N]>;
+
+static SEVERITIES: Words<2> = LazyLock::new(|| ready(["severity", "risk_score"]));
+static RULES: Words<4> = LazyLock::new(|| ready(["\"rule\":{", "\"rule.name\"", "\"rule.id\"", "\"signature_id\""]));
+static HOSTS: Words<6> = LazyLock::new(|| {
+    ready(["\"host.name\"", "\"host.hostname\"", "\"hostname\"", "\"Computer\"", "\"agent.name\"", "\"host_name\""])
+});
+static OBJECTS: Words<3> = LazyLock::new(|| ready(["\"host\"", "\"agent\"", "\"device\""]));
+static NAME: Words<1> = LazyLock::new(|| ready(["\"name\""]));
+static MARKS: Words<3> = LazyLock::new(|| ready(["CEF:", "LEEF:", "sev="]));
+static LINE_HOSTS: Words<4> = LazyLock::new(|| ready(["dvchost=", "shost=", " host=", "identHostName="]));
+
+fn ready<const N: usize>(words: [&'static str; N]) -> [Finder<'static>; N] {
+    words.map(|word| Finder::new(word.as_bytes()))
+}
 
 /// What an event says of itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,8 +49,9 @@ pub fn headline(payload: &[u8]) -> Headline<'_> {
 /// `event.severity`, `event.risk_score`, `severity`, `severity_id`, `level` of a rule; an event that names a rule is of medium severity at least.
 fn json_severity(payload: &[u8]) -> Severity {
     let mut found = Severity::Low;
-    for at in memmem::find_iter(payload, b"severity") {
-        let rest = payload.get(at + b"severity".len()..).unwrap_or_default();
+    let [severity, risk_score] = &*SEVERITIES;
+    for at in severity.find_iter(payload) {
+        let rest = payload.get(at + severity.needle().len()..).unwrap_or_default();
         let (ocsf, rest) = match rest.strip_prefix(b"_id") {
             Some(rest) => (true, rest),
             None => (false, rest),
@@ -50,16 +70,14 @@ fn json_severity(payload: &[u8]) -> Severity {
         };
         found = found.max(step.unwrap_or_default());
     }
-    for at in memmem::find_iter(payload, b"risk_score") {
-        let rest = payload.get(at + b"risk_score".len()..).unwrap_or_default();
+    for at in risk_score.find_iter(payload) {
+        let rest = payload.get(at + risk_score.needle().len()..).unwrap_or_default();
         if let Some(Ok(score)) = value(rest).map(str::parse::<f64>) {
             // A risk score counts to 100, however small it is.
             found = found.max(if score > 10.0 { Severity::of_number(score) } else { Severity::Low });
         }
     }
-    let names_rule = [&b"\"rule\":{"[..], b"\"rule.name\"", b"\"rule.id\"", b"\"signature_id\""]
-        .iter()
-        .any(|key| memmem::find(payload, key).is_some());
+    let names_rule = RULES.iter().any(|key| key.find(payload).is_some());
     if names_rule { found.max(Severity::Medium) } else { found }
 }
 
@@ -73,30 +91,22 @@ fn value(rest: &[u8]) -> Option<&str> {
 
 /// `host.name`, `host.hostname`, `hostname`, `host` as text, `agent.name`, `Computer`, the `device` of OCSF.
 fn json_host(payload: &[u8]) -> Option<&[u8]> {
-    const KEYS: &[&[u8]] = &[
-        b"\"host.name\"",
-        b"\"host.hostname\"",
-        b"\"hostname\"",
-        b"\"Computer\"",
-        b"\"agent.name\"",
-        b"\"host_name\"",
-    ];
-    let direct = KEYS.iter().find_map(|key| text_after(payload, key));
+    let direct = HOSTS.iter().find_map(|key| text_after(payload, key));
     direct.or_else(|| {
-        [&b"\"host\""[..], b"\"agent\"", b"\"device\""].iter().find_map(|key| {
-            let at = memmem::find(payload, key)? + key.len();
+        OBJECTS.iter().find_map(|key| {
+            let at = key.find(payload)? + key.needle().len();
             let reach = payload.get(at..payload.len().min(at + REACH))?;
             let inner = reach.trim_ascii_start().strip_prefix(b":")?.trim_ascii_start();
             match inner.strip_prefix(b"{") {
-                Some(object) => text_after(object, b"\"name\""),
+                Some(object) => NAME.iter().find_map(|key| text_after(object, key)),
                 None => text(inner),
             }
         })
     })
 }
 
-fn text_after<'a>(payload: &'a [u8], key: &[u8]) -> Option<&'a [u8]> {
-    let at = memmem::find(payload, key)? + key.len();
+fn text_after<'a>(payload: &'a [u8], key: &Finder<'_>) -> Option<&'a [u8]> {
+    let at = key.find(payload)? + key.needle().len();
     text(payload.get(at..)?.trim_ascii_start().strip_prefix(b":")?.trim_ascii_start())
 }
 
@@ -108,13 +118,14 @@ fn text(value: &[u8]) -> Option<&[u8]> {
 
 /// The seventh field of CEF, `sev` of LEEF, else the severity of a syslog priority: 0 to 2 is critical, 3 high.
 fn line_severity(payload: &[u8]) -> Severity {
-    if let Some(at) = memmem::find(payload, b"CEF:") {
+    let [cef, leef, sev] = &*MARKS;
+    if let Some(at) = cef.find(payload) {
         let field = payload.get(at..).unwrap_or_default().split(|byte| *byte == b'|').nth(6).unwrap_or_default();
         let word = std::str::from_utf8(field).unwrap_or_default().trim();
         return word.parse().map(Severity::of_number).ok().or_else(|| Severity::parse(word)).unwrap_or_default();
     }
-    if memmem::find(payload, b"LEEF:").is_some() {
-        let word = field(payload, b"sev=").unwrap_or_default();
+    if leef.find(payload).is_some() {
+        let word = field(payload, sev).unwrap_or_default();
         let number = std::str::from_utf8(word).ok().and_then(|word| word.parse().ok());
         return number.map(Severity::of_number).unwrap_or_default();
     }
@@ -132,11 +143,11 @@ fn line_severity(payload: &[u8]) -> Severity {
 
 /// `dvchost`, `shost`, `host` of a line of pairs.
 fn line_host(payload: &[u8]) -> Option<&[u8]> {
-    [&b"dvchost="[..], b"shost=", b" host=", b"identHostName="].iter().find_map(|key| field(payload, key))
+    LINE_HOSTS.iter().find_map(|key| field(payload, key))
 }
 
-fn field<'a>(payload: &'a [u8], key: &[u8]) -> Option<&'a [u8]> {
-    let rest = payload.get(memmem::find(payload, key)? + key.len()..)?;
+fn field<'a>(payload: &'a [u8], key: &Finder<'_>) -> Option<&'a [u8]> {
+    let rest = payload.get(key.find(payload)? + key.needle().len()..)?;
     let end = rest.iter().take(256).position(|byte| byte.is_ascii_whitespace() || b"|^".contains(byte));
     rest.get(..end.unwrap_or(rest.len().min(256))).filter(|value| !value.is_empty())
 }

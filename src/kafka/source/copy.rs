@@ -1,4 +1,4 @@
-//! Copies a record out of the client library's buffer: one allocation for payload, key and header values.
+//! Copies a record out of the client library's buffer: one allocation for the payload and one for the key, or one for both and the header values.
 //!
 //! The library's own copy would take one for each, and holding on to its buffers pins whole fetches. Names of headers are few: records share them.
 
@@ -41,8 +41,29 @@ impl Copier {
                 }
             }
         }
-        let length = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
         let (payload, key) = (message.payload(), message.key());
+        let (payload, key, headers) = Self::parts(payload, key, found);
+        let record = Record {
+            payload,
+            key,
+            headers,
+            origin: Origin { topic: Arc::clone(topic), partition: message.partition(), offset: message.offset() },
+            timestamp: message.timestamp().to_millis(),
+            epoch,
+        };
+        (record, unreadable)
+    }
+
+    fn parts(
+        payload: Option<&[u8]>,
+        key: Option<&[u8]>,
+        found: Vec<(Arc<str>, Option<&[u8]>)>,
+    ) -> (Option<Bytes>, Option<Bytes>, Vec<Header>) {
+        if found.is_empty() {
+            // Parts of one buffer would be counted, in an allocation of its own.
+            return (payload.map(Bytes::copy_from_slice), key.map(Bytes::copy_from_slice), Vec::new());
+        }
+        let length = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
         let values: usize = found.iter().map(|(_, value)| length(*value)).sum();
         let mut buffer = Vec::with_capacity(length(payload) + length(key) + values);
         for part in [payload, key].into_iter().chain(found.iter().map(|(_, value)| *value)) {
@@ -58,15 +79,7 @@ impl Copier {
         };
         let (payload, key) = (next(payload), next(key));
         let headers = found.into_iter().map(|(name, value)| Header { name, value: next(value) }).collect();
-        let record = Record {
-            payload,
-            key,
-            headers,
-            origin: Origin { topic: Arc::clone(topic), partition: message.partition(), offset: message.offset() },
-            timestamp: message.timestamp().to_millis(),
-            epoch,
-        };
-        (record, unreadable)
+        (payload, key, headers)
     }
 
     fn name(&mut self, name: &str) -> Arc<str> {
@@ -84,6 +97,22 @@ impl Copier {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn parts_are_as_they_were() {
+        let name: Arc<str> = "n".into();
+        for payload in [None, Some(&b""[..]), Some(b"payload")] {
+            for key in [None, Some(&b""[..]), Some(b"key")] {
+                let (bare, bare_key, none) = Copier::parts(payload, key, Vec::new());
+                assert_eq!((bare.as_deref(), bare_key.as_deref(), none.len()), (payload, key, 0));
+                let found = vec![(Arc::clone(&name), Some(&b"v"[..])), (Arc::clone(&name), None)];
+                let (with, with_key, headers) = Copier::parts(payload, key, found);
+                assert_eq!((with.as_deref(), with_key.as_deref()), (payload, key));
+                let values: Vec<_> = headers.iter().map(|header| header.value.as_deref()).collect();
+                assert_eq!(values, [Some(&b"v"[..]), None]);
+            }
+        }
+    }
 
     #[test]
     fn names_are_shared_and_bounded() {
