@@ -51,6 +51,11 @@ enum Content {
     },
 }
 
+/// The hashes of a set.
+#[derive(Clone, Debug)]
+#[repr(align(64))]
+struct Tags([u64; WAYS]);
+
 #[derive(Debug)]
 struct Slot {
     indicator: Indicator,
@@ -63,7 +68,7 @@ struct Slot {
 pub struct Front {
     cache: Cache,
     /// Hashes of what the slots of each set hold, side by side: a look-up reads no slot but its own.
-    tags: Vec<[u64; WAYS]>,
+    tags: Vec<Tags>,
     slots: Vec<[Option<Slot>; WAYS]>,
     /// Parts of the hashes of what was seen once.
     door: Vec<u16>,
@@ -74,7 +79,7 @@ impl Front {
     pub fn new(cache: Cache) -> Self {
         let mut slots = Vec::new();
         slots.resize_with(SETS, Default::default);
-        Self { cache, tags: vec![[0; WAYS]; SETS], slots, door: vec![0; DOOR] }
+        Self { cache, tags: vec![Tags([0; WAYS]); SETS], slots, door: vec![0; DOOR] }
     }
 
     /// What is remembered of an indicator as it was found in an event.
@@ -122,7 +127,7 @@ impl Front {
     fn way(&self, hash: u64, indicator: IndicatorRef<'_>) -> Option<usize> {
         let set = hash as usize % SETS;
         let (tags, slots) = (self.tags.get(set)?, self.slots.get(set)?);
-        tags.iter().zip(slots).position(|(tag, slot)| {
+        tags.0.iter().zip(slots).position(|(tag, slot)| {
             *tag == hash && slot.as_ref().is_some_and(|slot| slot.indicator.borrowed() == indicator)
         })
     }
@@ -147,7 +152,7 @@ impl Front {
         let (Some(tags), Some(slots)) = (self.tags.get_mut(set), self.slots.get_mut(set)) else { return false };
         let ended = |slot: &Option<Slot>| slot.as_ref().is_none_or(|slot| now >= slot.until);
         let Some(way) = known.or_else(|| slots.iter().position(ended)) else { return false };
-        if let (Some(tag), Some(place)) = (tags.get_mut(way), slots.get_mut(way)) {
+        if let (Some(tag), Some(place)) = (tags.0.get_mut(way), slots.get_mut(way)) {
             let earlier = place.take().filter(|_| known.is_some());
             let (indicator, earlier) = match earlier {
                 Some(slot) => (slot.indicator, Some(slot.content)),

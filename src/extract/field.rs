@@ -65,6 +65,9 @@ pub(super) struct Field {
 impl Field {
     /// The field at `path`.
     pub(super) fn of(path: &str) -> Self {
+        // No rule is as long as that, and a key may be of any length.
+        const END: usize = 256;
+        let path = &path[path.floor_char_boundary(path.len().saturating_sub(END))..];
         let last = memchr::memrchr(b'.', path.as_bytes()).map_or(path, |dot| &path[dot + 1..]);
         rules::find(path, last).unwrap_or_else(|| Self::guess(last))
     }
@@ -171,6 +174,19 @@ mod tests {
                 assert_eq!(fields.of(path), Field::of(path), "{path}, {round}");
             }
         }
+    }
+
+    #[test]
+    fn only_the_end_of_a_long_path_counts() {
+        let long = "x".repeat(1_000);
+        for path in ["destination.ip", "file.hash.md5", "app_version", "é"] {
+            assert_eq!(Field::of(&format!("{long}.{path}")), Field::of(&format!("x.{path}")), "{path}");
+        }
+        assert_eq!(
+            Field::of(&format!("{}query", "x".repeat(251))),
+            Field::of("xquery"),
+            "no rule for whole paths fits"
+        );
     }
 
     #[test]

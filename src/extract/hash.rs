@@ -9,8 +9,8 @@ use crate::{
 /// A zero is repeated so often by chance in one of 10^13 hashes.
 const PADDING: usize = 12;
 
-/// The kind of hash that a run of letters and digits at `start..end` is.
-pub(super) fn kind(bytes: &[u8], start: usize, end: usize) -> Option<IndicatorKind> {
+/// The kind of hash that a run of letters and digits at `start..end` is. `typed`: the field says that it is one.
+pub(super) fn kind(bytes: &[u8], start: usize, end: usize, typed: bool) -> Option<IndicatorKind> {
     let kind = match end - start {
         32 => IndicatorKind::Md5,
         40 => IndicatorKind::Sha1,
@@ -21,7 +21,7 @@ pub(super) fn kind(bytes: &[u8], start: usize, end: usize) -> Option<IndicatorKi
     let run = bytes.get(start..end)?;
     let letters = hex(run)?;
     // A number is no hash, nor are all bits set; letters alone, or one of them, are what people write who need a hash for a test.
-    let plausible = letters && !run.iter().all(|byte| byte | 0x20 == b'f') && !is_filled(run);
+    let plausible = letters && !run.iter().all(|byte| byte | 0x20 == b'f') && (typed || !is_filled(run));
     let directory = is_directory(bytes, start, end);
     let other =
         directory || in_longer(bytes, start, end) || is_identifier(bytes, start) || is_resource(bytes, start, end);
@@ -56,9 +56,11 @@ fn is_directory(bytes: &[u8], start: usize, end: usize) -> bool {
     }
 }
 
-/// Whether 32 digits are an address of version six or a structure in memory rather than a hash: they have a long filling.
+/// Whether 32 digits are an address of version six or a structure in memory rather than a hash: they have a long filling. One that all begins with is
+/// none: so numbers are written by people who need a hash.
 fn is_filled(run: &[u8]) -> bool {
-    run.len() == 32 && run.windows(PADDING).any(|part| part.iter().all(|byte| *byte == b'0'))
+    let zeros = run.iter().take_while(|byte| **byte == b'0').count();
+    run.len() == 32 && run[zeros..].windows(PADDING).any(|part| part.iter().all(|byte| *byte == b'0'))
 }
 
 /// Whether a further group of hex digits hangs on it, as in a UUID or a request id.

@@ -1,7 +1,7 @@
 //! Values that were read lately and what was found in them: most values of a stream have been in it before.
 //!
-//! What a value holds depends on its text, on the class of its field, and on what is looked for; nothing else. So a short value that comes again
-//! is not read again. One place for each hash: what comes takes the place of what was there.
+//! What indicators a value holds that is no event itself depends on its text, on the class of its field, and on what is looked for; nothing else. So a
+//! short value that comes again is not read again. One place for each hash: what comes takes the place of what was there.
 
 use std::{hash::BuildHasher, sync::LazyLock};
 

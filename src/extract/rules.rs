@@ -155,7 +155,7 @@ const RULES: &[Rule] = {
         ("release", Freetext, Version), ("kernel", Freetext, Version), ("sigver", Freetext, Version), ("engine", Freetext, Version),
         ("virdb", Freetext, Version), ("avsigver", Freetext, Version), ("platform", Freetext, Version), ("os", Freetext, Version),
         ("osname", Freetext, Version), ("os_name", Freetext, Version), ("software", Freetext, Version), ("schema", Freetext, Version),
-        ("revision", Freetext, Version), ("pattern", Freetext, Version), ("definition", Freetext, Version), ("vdb", Freetext, Version),
+        ("revision", Freetext, Version), ("vdb", Freetext, Version),
         // Identifiers.
         ("token", Freetext, Id), ("csrf", Freetext, Id), ("csrf_token", Freetext, Id), ("api_key", Freetext, Id), ("apikey", Freetext, Id),
         ("access_token", Freetext, Id), ("refresh_token", Freetext, Id), ("hostgroups", Freetext, Id), ("host_groups", Freetext, Id), ("groups", Freetext, Id), ("aggregation_key", Freetext, Id), ("dedup_key", Freetext, Id), ("group_key", Freetext, Id), ("partition_key", Freetext, Id), ("session_key", Freetext, Id), ("license_key", Freetext, Id), ("public_key", Freetext, Id), ("ssh_key", Freetext, Id), ("aid", Freetext, Id), ("cid", Freetext, Id), ("secret", Freetext, Id),

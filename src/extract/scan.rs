@@ -264,7 +264,7 @@ impl<'a> Value<'a> {
                 let sign = pos + rest.iter().position(|&byte| !email::is_local(byte)).unwrap_or(rest.len());
                 if sign < range.end
                     && self.bytes[sign] == b'@'
-                    && let Some(end) = self.email(pos, sign, sink)
+                    && let Some(end) = self.email(pos, sign, signs, sink)
                 {
                     pos = end;
                     continue;
@@ -342,7 +342,7 @@ impl<'a> Value<'a> {
         (matches!(digits, 1..=4) && matches!(before(head, start), b'-' | b'_')).then_some(start)
     }
 
-    fn email(&self, start: usize, sign: usize, sink: &mut Sink<'_>) -> Option<usize> {
+    fn email(&self, start: usize, sign: usize, signs: Signs, sink: &mut Sink<'_>) -> Option<usize> {
         if !sink.wants(IndicatorKind::Email) {
             return None;
         }
@@ -356,6 +356,12 @@ impl<'a> Value<'a> {
         };
         if !public {
             return None;
+        }
+        if span.start > start {
+            // Glued to it by a script without spaces something else may stand.
+            self.words(start..span.start, Signs(signs.0 & !Signs::AT), sink);
+            sink.canonical.clear();
+            email::find(self.text, start, sign, sink.canonical)?;
         }
         sink.add_all(IndicatorKind::Email, self.source.span(span.clone()));
         if sink.extractor.url_hosts {
@@ -437,7 +443,7 @@ impl<'a> Value<'a> {
         let mut part = start;
         for run in self.bytes[start..end].split(|byte| matches!(byte, b'-' | b'_' | b'.')) {
             let range = part..part + run.len();
-            if let Some(kind) = hash::kind(self.bytes, range.start, range.end) {
+            if let Some(kind) = hash::kind(self.bytes, range.start, range.end, self.class == Class::Hash) {
                 sink.canonical.clear();
                 sink.canonical.push_str(self.text.get(range.clone()).unwrap_or_default());
                 sink.canonical.make_ascii_lowercase();

@@ -88,12 +88,15 @@ impl<'a> Collector<'a> {
             }
         }
         let before = self.out.count();
-        value.read(|source| {
-            if !self.embedded(path, field, source) {
+        // What an event in it holds depends on the keywords too.
+        let plain = value.read(|source| {
+            let plain = !self.embedded(path, field, source);
+            if plain {
                 self.scan(path, field, source);
             }
+            plain
         });
-        if let (Some(place), Some(offset)) = (place, offset)
+        if let (Some(place), Some(offset), true) = (place, offset, plain)
             && let Some(found) = self.out.since(before, offset)
         {
             self.scratch.lately.learn(place, raw, found);

@@ -15,6 +15,8 @@ const TEXT: usize = 128 << 10;
 const LONGEST: usize = 512;
 /// Bytes of a key that are compared at once.
 const HEAD: usize = 16;
+/// Slots that are looked at for a key, at most: nobody may choose keys that make a document cost the square of its length.
+const PROBES: usize = 16;
 /// Slots of the table; a power of two, twice the fields.
 const SLOTS: usize = 2 * MOST;
 
@@ -130,7 +132,12 @@ impl<F: Copy> Fields<F> {
             return Place::NOWHERE;
         }
         let mut slot = hash(parent, key.as_bytes()) & (SLOTS - 1);
+        let mut probes = 0;
         let place = loop {
+            probes += 1;
+            if probes > PROBES {
+                return Place::NOWHERE;
+            }
             let Some(index) = self.slots[slot].checked_sub(1) else {
                 let place = self.add(parent, key, layer, of);
                 if place != Place::NOWHERE {
@@ -253,6 +260,21 @@ mod tests {
             Some((ip, Slot::None, 2)),
             "the last one that followed counts"
         );
+    }
+
+    #[test]
+    fn keys_that_meet_in_one_place_are_looked_for_a_bounded_number_of_times() {
+        let mut fields = Fields::default();
+        fields.begin(str::len);
+        let place = |number: u32| hash(Place::OBJECT, number.to_string().as_bytes()) & (SLOTS - 1);
+        let same: Vec<_> = (0_u32..).filter(|number| place(*number) == 7).take(3 * PROBES).collect();
+        let kept = |fields: &mut Fields<usize>| {
+            let places = same.iter().map(|number| at(fields, Place::OBJECT, Place::OBJECT, &number.to_string()));
+            places.filter(|place| *place != Place::NOWHERE).count()
+        };
+        assert_eq!(kept(&mut fields), PROBES);
+        assert_eq!(kept(&mut fields), PROBES, "the same ones");
+        assert!(!fields.full);
     }
 
     #[test]

@@ -43,6 +43,8 @@ impl<F> Default for Memory<F> {
 #[derive(Clone, Copy, Debug)]
 struct Frame {
     object: bool,
+    /// There is a key above its values.
+    keyed: bool,
     /// What the container is to the outline.
     slot: Slot,
     /// The key under which the container stands.
@@ -247,7 +249,8 @@ impl<S: Strings> Walk<'_, S> {
     fn open(&mut self, object: bool) {
         self.pos += 1;
         let (key, place, slot) = (self.key, self.place, self.slot);
-        self.memory.frames.push(Frame { object, slot, key, place, path: 0 });
+        let keyed = key.start != 0 || self.memory.frames.last().is_some_and(|frame| frame.keyed);
+        self.memory.frames.push(Frame { object, keyed, slot, key, place, path: 0 });
         if slot != Slot::None {
             if self.muted == 0 && (slot == Slot::Ours || slot.is_enrichments()) {
                 self.muted = self.memory.frames.len();
@@ -350,15 +353,14 @@ impl<S: Strings> Walk<'_, S> {
         let root = frames.first().is_some_and(|root| root.object);
         let written = self.written.min(frames.len());
         path.truncate(written.checked_sub(1).and_then(|last| frames.get(last)).map_or(0, |frame| frame.path));
-        for index in written..frames.len() {
-            let step = !path.is_empty() || (index == 2 && root);
-            if let Some(frame) = frames.get_mut(index) {
-                add(path, frame.key, step);
-                frame.path = path.len();
-            }
+        let mut keyed = written.checked_sub(1).and_then(|last| frames.get(last)).is_some_and(|frame| frame.keyed);
+        for frame in frames.iter_mut().skip(written) {
+            let step = !path.is_empty() || (keyed && root);
+            add(path, frame.key, step);
+            (frame.path, keyed) = (path.len(), frame.keyed);
         }
         self.written = frames.len();
-        let step = !path.is_empty() || (frames.len() == 2 && root);
+        let step = !path.is_empty() || (keyed && root);
         add(path, self.key, step);
     }
 }

@@ -82,6 +82,17 @@ fn paths_are_dotted_and_arrays_transparent() {
 }
 
 #[test]
+fn fields_that_are_not_kept_have_the_paths_that_they_would_have() {
+    let inside = r#""":[{"dst":"1","":{"x":"2"}}],"a":{"b":[{"c.d":["3",{"":"4"}]}],"":{"e":"5"}},"event":{"id":"6"},"ids":[["7"]]"#;
+    let few = outline_of(&format!("{{{inside}}}"));
+    let full: String = (0..3_000).map(|number| format!("\"k{number}\":{number},")).collect();
+    let many = outline_of(&format!("{{{full}{inside}}}"));
+    assert_eq!(few.2, many.2);
+    assert_eq!(few.2[0], (".dst".to_owned(), "1".to_owned()));
+    assert!(many.1.id.is_some());
+}
+
+#[test]
 fn own_annotations_and_enrichments_are_not_handed_on() {
     let text =
         r#"{"sidelight":{"a":"1"},"threat":{"enrichments":[{"b":"2"}],"c":"3"},"threat.enrichments":[{"d":"4"}]}"#;

@@ -64,6 +64,17 @@ fn a_list_is_replaced_between_two_events() {
 }
 
 #[test]
+fn what_an_event_in_a_value_holds_is_not_remembered_beyond_its_list() {
+    let extractor = Extractor::new(&Config::default());
+    let event = r#"{"message":"<Event><EventData><Data Name='c'>AT&amp;T plan</Data></EventData></Event>"}"#;
+    assert!(sightings(&extractor, event).is_empty());
+    extractor.replace_keywords(list("AT&T plan"));
+    assert_eq!(sightings(&extractor, event), ["keyword message AT&T plan AT&amp;T plan"]);
+    extractor.replace_keywords(Arc::default());
+    assert!(sightings(&extractor, event).is_empty());
+}
+
+#[test]
 fn a_keyword_has_fields_and_counts_among_the_most() {
     let keywords = list("one\ntwo");
     let mut out = Extraction::default();
