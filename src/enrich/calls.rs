@@ -50,7 +50,6 @@ impl Board {
         let Some(desk) = self.desks.get_mut(provider) else { return Err(Idle::UntilWoken) };
         desk.turn(now);
         desk.may_call(now)?;
-        desk.sort_out(now);
         let Some(urgency) = desk.pays(now) else { return Err(Idle::Until(now.saturating_add(HELD_BACK))) };
         if let Err(open) = desk.key.breaker.admit() {
             return Err(Idle::Until(open.retry_at));

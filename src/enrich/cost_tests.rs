@@ -224,3 +224,20 @@ fn a_ceiling_for_dear_calls_does_not_keep_what_is_free() {
     assert!(called.iter().all(|indicator| indicator.kind.is_ip()), "{called:?}");
     assert_eq!(called.len(), 10);
 }
+
+#[test]
+fn dear_calls_go_on_with_their_pace_when_nothing_free_waits_any_more() {
+    for in_fleet in [false, true] {
+        let mut bench = Bench::new("1/s, 100/day", Pace::Even, in_fleet);
+        for n in 0..20 {
+            bench.ask(&domain(n), Role::Query);
+        }
+        bench.ask(&address(1), Role::Freetext);
+        let called = bench.called(60);
+        let dear = called.iter().filter(|indicator| indicator.kind == IndicatorKind::Domain).count();
+        assert!((1..10).contains(&dear) && dear + 1 == called.len(), "in a fleet: {in_fleet}; {called:?}");
+        bench.clock.advance(Duration::from_secs(4 * 3_600));
+        let called = bench.called(60);
+        assert!(!called.is_empty(), "in a fleet: {in_fleet}");
+    }
+}

@@ -312,6 +312,8 @@ impl Desk {
     /// Whether a call may be tried now, apart from budget and call slots.
     pub(super) fn may_call(&mut self, now: Duration) -> Result<(), Idle> {
         self.queue.ripen(now);
+        // What was passed over may be all that waits by now.
+        self.sort_out(now);
         if self.queue.best().is_none() {
             self.gathered();
         }
