@@ -98,6 +98,14 @@ impl Bench {
         asked.entry.assessment().sources[0].answer.clone()
     }
 
+    /// Whether an answer about it is waited for.
+    fn hopes_for(&mut self, indicator: &Indicator) -> bool {
+        let now = self.now();
+        let (urgency, event) = (Urgency::Ordinary, EventContext::default());
+        let sighting = Sighting { role: Role::Query, urgency, tlp: crate::model::Tlp::Clear, event };
+        self.board.ask(indicator, None, sighting, Some(0), now.monotonic, now.wall_ms).hopeful
+    }
+
     fn take(&mut self) -> Option<Call> {
         let now = self.now();
         if self.board.peek(0, now.monotonic, now.wall_ms).is_err() {
@@ -239,5 +247,22 @@ fn dear_calls_go_on_with_their_pace_when_nothing_free_waits_any_more() {
         bench.clock.advance(Duration::from_secs(4 * 3_600));
         let called = bench.called(60);
         assert!(!called.is_empty(), "in a fleet: {in_fleet}");
+    }
+}
+
+#[test]
+fn dear_ones_that_wait_for_their_credits_leave_hope_to_what_is_free() {
+    for in_fleet in [false, true] {
+        let mut bench = Bench::new("1/s, 8/month", Pace::Asap, in_fleet);
+        for n in 0..50 {
+            bench.ask(&domain(n), Role::Query);
+        }
+        assert_eq!(bench.called(30).len(), 2);
+        assert!(bench.hopes_for(&address(1)), "in a fleet: {in_fleet}");
+        assert!(!bench.hopes_for(&domain(90)), "in a fleet: {in_fleet}");
+        for n in 2..20 {
+            bench.ask(&address(n), Role::Query);
+        }
+        assert!(!bench.hopes_for(&address(20)), "in a fleet: {in_fleet}; nineteen are ahead of it");
     }
 }

@@ -186,15 +186,27 @@ impl Desk {
             return false;
         }
         let urgency = if place.is_urgent() { Urgency::Urgent } else { Urgency::Ordinary };
-        let ahead = self.queue.ready();
+        let ahead = self.ahead(now, wait, cost);
         if !self.typical.is_zero() {
             // Calls that the slots can start and finish until then.
             let rounds = wait.as_secs_f64() / self.typical.as_secs_f64();
-            if (ahead / self.batch + self.in_flight) as f64 >= rounds * self.slots as f64 {
+            if ahead.saturating_add(self.in_flight as u64) as f64 >= rounds * self.slots as f64 {
                 return false;
             }
         }
-        u64::try_from(ahead / self.batch).unwrap_or(u64::MAX) < self.capacity_within(now, wait, cost, urgency)
+        ahead < self.capacity_within(now, wait, cost, urgency)
+    }
+
+    /// Calls that may come before one of this price which joins the line now: of another price no more than can be paid for within `wait`.
+    fn ahead(&self, now: Duration, wait: Duration, cost: u32) -> u64 {
+        let calls = |(its_cost, ready): (u32, usize)| {
+            let calls = (ready / self.batch) as u64;
+            if its_cost == cost || calls == 0 {
+                return calls;
+            }
+            calls.min(self.capacity_within(now, wait, its_cost, Urgency::Ordinary))
+        };
+        self.queue.by_price().map(calls).fold(0, u64::saturating_add)
     }
 
     /// Until when the next call is left open for more indicators; `None` when it is full, or has been open for long enough.

@@ -217,6 +217,11 @@ impl Queue {
         self.delayed.first_key_value().map(|((at, _), _)| *at)
     }
 
+    /// How many are ready for calls of each price.
+    pub(super) fn by_price(&self) -> impl Iterator<Item = (u32, usize)> {
+        self.lines.iter().map(|line| (line.cost, line.ready.len()))
+    }
+
     /// How many are ready.
     pub(super) fn ready(&self) -> usize {
         self.lines.iter().map(|line| line.ready.len()).sum()
