@@ -1,4 +1,4 @@
-//! One provider's book in the ledger: windows, leases, claims, its pause, and who waits for units.
+//! One provider's book in the ledger: windows, leases, claims, its pause, and who waits for calls.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -166,7 +166,7 @@ impl Book {
         now: i64,
     ) -> Granted {
         let room = self.room(cost, urgency, now);
-        let mut calls_left = self.turns.allow(id.replica, urgency, room);
+        let mut calls_left = self.turns.allow(id.replica, cost, urgency, room);
         let (mut won, mut fates, mut refused) = (Vec::new(), Vec::with_capacity(claims.len()), 0u32);
         for (claim, elsewhere) in claims {
             if let Some(until) = self.claimed(*claim, now).or(*elsewhere) {
@@ -194,7 +194,7 @@ impl Book {
         }
         let wants = u64::from(refused).div_ceil(u64::from(batch));
         let retry_at = if refused == 0 { now } else { self.admits_at(1, cost, urgency, now).max(now + 1) };
-        self.turns.served(id.replica, urgency, calls as u64, wants, retry_at);
+        self.turns.served(id.replica, cost, urgency, (calls as u64, wants), retry_at);
         Granted { fates, calls: u32::try_from(calls).unwrap_or(u32::MAX), retry_at }
     }
 
@@ -265,7 +265,7 @@ impl Book {
 
     /// Calls of this cost that a request of this replica would get now.
     pub(super) fn allowed(&self, replica: u64, cost: u32, urgency: Urgency, now: i64) -> u64 {
-        self.turns.allow(replica, urgency, self.capacity(0, cost, urgency, now))
+        self.turns.allow(replica, cost, urgency, self.capacity(0, cost, urgency, now))
     }
 
     pub(super) fn windows(&self, now: i64) -> Vec<WindowAccount> {

@@ -28,7 +28,11 @@ impl Log {
     }
 
     fn ask_as(&mut self, at: i64, replica: u64, claims: &[u64], urgent: bool) -> (u64, Granted) {
-        let record = Record::Request { provider: P.into(), urgent, cost: 1, batch: 1, claims: claims.to_vec() };
+        self.request(at, replica, claims, urgent, 1)
+    }
+
+    fn request(&mut self, at: i64, replica: u64, claims: &[u64], urgent: bool, cost: u32) -> (u64, Granted) {
+        let record = Record::Request { provider: P.into(), urgent, cost, batch: 1, claims: claims.to_vec() };
         let (lease, applied) = self.write(at, replica, record);
         let Applied::Answered(_, granted) = applied else { panic!("{applied:?}") };
         (lease, granted)
@@ -120,6 +124,22 @@ fn around_midnight_a_unit_counts_on_both_sides() {
     assert_eq!(returned.ask(MIDNIGHT - 5_001, 2, &[20]).1.calls, 0);
     assert_eq!(returned.ask(MIDNIGHT + 4_999, 2, &[20]).1.calls, 0, "the provider's midnight may be later");
     assert_eq!(returned.ask(MIDNIGHT + 5_001, 2, &claims(20..30)).1.calls, 5, "those were over well before");
+}
+
+#[test]
+fn who_waits_for_credits_does_not_keep_free_calls_waiting() {
+    let mut log = Log::new("5/s, 100/month", Pace::Asap, 0);
+    log.write(START, 1, Record::Correct { provider: P.into(), span: Span::Month, remaining: 1 });
+    let (lease, dear) = log.request(START, 1, &claims(0..20), false, 1);
+    assert_eq!(dear.calls, 1, "there is one credit");
+    log.end(START + 100, 1, lease, CallEnd::Spent, 1);
+    let (_, free) = log.request(START + 2_000, 2, &claims(100..103), false, 0);
+    assert_eq!(free.calls, 3);
+    let bytes = log.ledger.snapshot(4);
+    let (restored, through) = Ledger::restore(&bytes).unwrap();
+    assert_eq!(restored.snapshot(through), bytes, "prices of places included");
+    let refused = log.request(START + 2_001, 2, &claims(103..110), false, 0).1;
+    assert_eq!(refused.calls, 2, "of five a second");
 }
 
 #[test]
