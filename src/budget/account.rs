@@ -179,7 +179,7 @@ impl Account {
         };
         let room = match &self.pacer {
             Some(pacer) if now.monotonic.saturating_add(within) < self.unpaced_from(now) => {
-                room.min(pacer.capacity(within, urgency, now.monotonic))
+                room.min(pacer.capacity(within, each, urgency, now.monotonic))
             }
             Some(_) | None => room,
         };

@@ -145,10 +145,16 @@ impl Pacer {
         self.state.full_at.fetch_add(rest, Ordering::Relaxed);
     }
 
-    /// How many single units may start from `now` until `within` later.
-    pub(super) fn capacity(&self, within: Duration, urgency: Urgency, now: Duration) -> u64 {
+    /// How many units of calls that take `each` may start from `now` until `within` later.
+    pub(super) fn capacity(&self, within: Duration, each: u32, urgency: Urgency, now: Duration) -> u64 {
         let (now, interval) = (nanos(now), nanos(self.interval).max(1));
         let full_at = self.state.full_at.load(Ordering::Relaxed).max(now);
+        if each.saturating_add(self.held(urgency)) > self.capacity {
+            // Each of them waits for a full bucket.
+            let span = now.saturating_add(nanos(within)).checked_sub(full_at);
+            let calls = span.map_or(0, |span| span / interval.saturating_mul(u64::from(each)) + 1);
+            return calls.saturating_mul(u64::from(each));
+        }
         let burst = u64::from(self.capacity - 1 - self.held(urgency));
         let until = now.saturating_add(nanos(within)).saturating_add(burst.saturating_mul(interval));
         until.checked_sub(full_at).map_or(0, |span| (span / interval).saturating_add(1))
@@ -157,7 +163,7 @@ impl Pacer {
     /// How full the part for ordinary work is, 0.0..=1.0.
     pub(super) fn level(&self, now: Duration) -> f64 {
         let most = u64::from(self.capacity - self.held);
-        self.capacity(Duration::ZERO, Urgency::Ordinary, now).min(most) as f64 / most as f64
+        self.capacity(Duration::ZERO, 1, Urgency::Ordinary, now).min(most) as f64 / most as f64
     }
 
     const fn held(&self, urgency: Urgency) -> u32 {

@@ -203,6 +203,27 @@ fn capacity_tells_whether_waiting_is_hopeless() {
 }
 
 #[test]
+fn capacity_counts_calls_that_cost_more_than_may_go_at_once() {
+    const DAY: Duration = Duration::from_secs(86_400);
+    for (quota, reserve, cost) in [("8/month", 0.0, 3), ("40/month", 0.0, 5), ("40/month", 0.2, 10), ("90/day", 0.0, 1)]
+    {
+        for within in [MS(0), DAY / 2, 2 * DAY, 5 * DAY] {
+            let (clock, budget) = budget(quota, Pace::Even, reserve);
+            let says = budget.capacity_within(within, cost, Urgency::Ordinary);
+            let mut calls = 0;
+            while let Some(wait) = match budget.try_acquire(cost, Urgency::Ordinary) {
+                Ok(()) => Some(Duration::ZERO).inspect(|_| calls += 1),
+                Err(exhausted) => exhausted.retry_at.checked_sub(clock.monotonic()),
+            } && clock.monotonic() + wait <= within
+            {
+                clock.advance(wait);
+            }
+            assert!(calls >= 1 && says >= calls, "{quota}, {cost} each, {within:?}: said {says}, {calls} went");
+        }
+    }
+}
+
+#[test]
 fn threads_share_one_account() {
     let (_, budget) = budget("100/min", Pace::Even, 0.0);
     let count = || (0..80).filter(|_| ordinary(&budget).is_ok()).count();
