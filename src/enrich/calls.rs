@@ -61,7 +61,7 @@ impl Board {
             return Err(Idle::Until(exhausted.retry_at));
         }
         if urgency == Urgency::Urgent {
-            desk.took_of_reserve(1);
+            desk.took_of_reserve(1, cost);
         }
         desk.gathered();
         let taken = desk.fill(urgency, cost);

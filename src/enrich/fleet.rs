@@ -40,8 +40,8 @@ pub(super) struct Member {
     /// A number that no other run of any replica has.
     replica: u64,
     seq: u64,
-    /// Provider and key of each request on its way, and how it is paid.
-    asked: BTreeMap<u64, (usize, usize, Urgency)>,
+    /// Provider and key of each request on its way, how it is paid, and the price of a call.
+    asked: BTreeMap<u64, (usize, usize, Urgency, u32)>,
     state: FleetState,
     /// The log was read to where it ended.
     caught_up: bool,
@@ -73,10 +73,10 @@ impl Member {
         self.replica
     }
 
-    /// The identity of a request with a provider's key that is about to be sent, paid in this way.
-    pub(super) fn request(&mut self, provider: usize, key: usize, urgency: Urgency) -> RecordId {
+    /// The identity of a request with a provider's key that is about to be sent, for calls of this price that are paid in this way.
+    pub(super) fn request(&mut self, provider: usize, key: usize, urgency: Urgency, cost: u32) -> RecordId {
         self.seq += 1;
-        self.asked.insert(self.seq, (provider, key, urgency));
+        self.asked.insert(self.seq, (provider, key, urgency, cost));
         // Those that were lost on the way are never answered.
         if self.asked.len() > MOST_ASKED {
             self.asked.pop_first();
@@ -177,10 +177,10 @@ impl Board {
             Applied::Changed(provider) => provider,
             Applied::Answered(provider, granted) => {
                 if let Some(id) = own
-                    && let Some((provider, key, urgency)) = member.asked.remove(&id.seq)
+                    && let Some((provider, key, urgency, cost)) = member.asked.remove(&id.seq)
                 {
                     if let (Urgency::Urgent, Some(desk)) = (urgency, self.desks.get_mut(provider)) {
-                        desk.took_of_reserve(u64::from(granted.calls));
+                        desk.took_of_reserve(u64::from(granted.calls), cost);
                     }
                     self.turn_to(provider, key);
                     self.answered(provider, id.seq, &granted, now);
@@ -238,7 +238,9 @@ impl Board {
             self.look_for_terms();
         }
         let (Some(desk), Some(member)) = (self.desks.get_mut(provider), &self.member) else { return };
-        let (name, waiting, cost) = (&*desk.key.account, desk.queue.ready(), desk.next_cost());
+        // As the next request asks.
+        let cost = desk.queue.first(Urgency::Ordinary).map_or_else(|| desk.next_cost(), |(_, cost)| cost);
+        let (name, waiting) = (&*desk.key.account, desk.queue.ready_at(cost));
         let lease = &mut desk.key.lease;
         let paused = member.fleet.look(|ledger, there| {
             if let Some(lease) = lease {

@@ -234,7 +234,7 @@ impl Board {
         }
         desk.gathered();
         let Some(lease) = &mut desk.key.lease else { return };
-        let id = member.request(provider, desk.key.number, urgency);
+        let id = member.request(provider, desk.key.number, urgency, cost);
         let record = lease.purse.ask(id.seq, items, cost, urgency, now);
         self.effects.records.push(record.encode(id));
     }

@@ -25,10 +25,12 @@ impl Thrift {
         Self { demand: Demand::new(now), urgent: Demand::new(now), reserve_spent: (None, 0) }
     }
 
-    /// What may be taken of the reserve here.
-    fn reserve(&self, outlook: &Outlook) -> u64 {
+    /// How many calls of this price, of which this is the outlook, may be taken of the reserve here.
+    fn reserve(&self, outlook: &Outlook, cost: u32) -> u64 {
         let (window, spent) = self.reserve_spent;
         let spent = if window.is_some() && window == outlook.ends_at { spent } else { 0 };
+        // Free ones take nothing of it.
+        let spent = if cost == 0 { 0 } else { spent.div_ceil(u64::from(cost)) };
         (outlook.urgent.saturating_sub(outlook.ordinary) / outlook.sharers.max(1)).saturating_sub(spent)
     }
 }
@@ -48,7 +50,7 @@ impl Desk {
     pub(super) fn pays(&self, now: Duration) -> Option<Urgency> {
         let Some((best, cost)) = self.queue.first(Urgency::Ordinary) else { return Some(Urgency::Ordinary) };
         let outlook = self.outlook(cost);
-        let way = self.way(best, outlook.as_ref(), now);
+        let way = self.way(best, cost, outlook.as_ref(), now);
         if way == Some(Urgency::Urgent)
             || way.is_some() && self.key.budget.exhausted_until(cost, Urgency::Ordinary).is_none()
         {
@@ -57,7 +59,7 @@ impl Desk {
         let first = self.queue.first(Urgency::Urgent);
         let reserve_is_open = first.is_some_and(|(first, its_cost)| {
             let outlook = if its_cost == cost { outlook } else { self.outlook(its_cost) };
-            self.may_use_reserve(first, outlook.as_ref(), now)
+            self.may_use_reserve(first, its_cost, outlook.as_ref(), now)
                 && self.key.budget.exhausted_until(its_cost, Urgency::Urgent).is_none()
         });
         if reserve_is_open { Some(Urgency::Urgent) } else { way }
@@ -72,8 +74,8 @@ impl Desk {
         let budget = &self.key.budget;
         let when = |(cost, best, urgent): (u32, Place, Option<Place>)| {
             let outlook = self.outlook(cost);
-            let ordinary = self.way(best, outlook.as_ref(), now).map(|way| budget.exhausted_until(cost, way));
-            let urgent = urgent.filter(|urgent| self.may_use_reserve(*urgent, outlook.as_ref(), now));
+            let ordinary = self.way(best, cost, outlook.as_ref(), now).map(|way| budget.exhausted_until(cost, way));
+            let urgent = urgent.filter(|urgent| self.may_use_reserve(*urgent, cost, outlook.as_ref(), now));
             let urgent = urgent.map(|_| budget.exhausted_until(cost, Urgency::Urgent));
             let soonest = ordinary.into_iter().chain(urgent).map(Option::unwrap_or_default).min();
             let at_ceiling = self.key.at_ceiling(cost, now).unwrap_or_default();
@@ -87,11 +89,11 @@ impl Desk {
 
     /// Whether a place is worth a call at all.
     pub(super) fn is_worth_it(&self, place: Place, cost: u32, now: Duration) -> bool {
-        self.way(place, self.outlook(cost).as_ref(), now).is_some()
+        self.way(place, cost, self.outlook(cost).as_ref(), now).is_some()
     }
 
-    /// How a call for this place is paid; `None` where it is not worth one.
-    fn way(&self, place: Place, outlook: Option<&Outlook>, now: Duration) -> Option<Urgency> {
+    /// How a call of this price for this place is paid; `None` where it is not worth one.
+    fn way(&self, place: Place, cost: u32, outlook: Option<&Outlook>, now: Duration) -> Option<Urgency> {
         let Some(outlook) = outlook else {
             return Some(if place.is_urgent() { Urgency::Urgent } else { Urgency::Ordinary });
         };
@@ -102,15 +104,15 @@ impl Desk {
         } else if self.calls(needed) * outlook.sharers as f64 <= outlook.ordinary as f64 {
             Some(Urgency::Ordinary)
         } else {
-            self.may_use_reserve(place, Some(outlook), now).then_some(Urgency::Urgent)
+            self.may_use_reserve(place, cost, Some(outlook), now).then_some(Urgency::Urgent)
         }
     }
 
-    fn may_use_reserve(&self, place: Place, outlook: Option<&Outlook>, now: Duration) -> bool {
+    fn may_use_reserve(&self, place: Place, cost: u32, outlook: Option<&Outlook>, now: Duration) -> bool {
         let Some(outlook) = outlook.filter(|_| place.is_urgent()) else { return place.is_urgent() };
         let points = triage::points_of(place.worth(), now);
         let needed = self.thrift.urgent.expected(points, outlook.within, now);
-        let reserve = self.thrift.reserve(outlook);
+        let reserve = self.thrift.reserve(outlook, cost);
         triage::is_a_person(points) || reserve > 0 && self.calls(needed) <= reserve as f64
     }
 
@@ -132,12 +134,28 @@ impl Desk {
         indicators / self.batch as f64
     }
 
-    /// Calls were paid as urgent.
-    pub(super) fn took_of_reserve(&mut self, calls: u64) {
-        let window = self.outlook(1).and_then(|outlook| outlook.ends_at);
+    /// Calls of this price were paid as urgent.
+    pub(super) fn took_of_reserve(&mut self, calls: u64, cost: u32) {
+        let window = self.outlook(cost).and_then(|outlook| outlook.ends_at);
         if self.thrift.reserve_spent.0 != window {
             self.thrift.reserve_spent = (window, 0);
         }
-        self.thrift.reserve_spent.1 += calls;
+        self.thrift.reserve_spent.1 += calls.saturating_mul(u64::from(cost));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_taken_of_the_reserve_counts_in_units_for_calls_of_every_price() {
+        let mut thrift = Thrift::new(Duration::ZERO);
+        // Two calls of three units.
+        thrift.reserve_spent = (Some(1_000), 6);
+        let of =
+            |calls| Outlook { within: Duration::ZERO, ends_at: Some(1_000), ordinary: 0, urgent: calls, sharers: 1 };
+        let left = [(3, 10), (1, 30), (7, 4), (0, 100)].map(|(cost, calls)| thrift.reserve(&of(calls), cost));
+        assert_eq!(left, [8, 24, 3, 100]);
     }
 }
