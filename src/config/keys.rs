@@ -22,6 +22,8 @@ pub(super) struct Key {
     pub(super) name: Box<str>,
     pub(super) secret: SecretString,
     pub(super) quota: Quota,
+    /// Where its own quota stands; `None` where it is that of the first key.
+    pub(super) quota_at: Option<At>,
 }
 
 /// Reads the further keys below a provider's table; `quota` is that of the first.
@@ -54,8 +56,9 @@ pub(super) fn read(provider: &mut Section<'_, '_>, use_: KeyUse, quota: Option<&
         let parse = from_str::<Quota>("a quota", "\"4/min, 500/day, 15500/month\"");
         let quota = section.read("quota", quota.cloned(), |raw| parse(raw).map(Some));
         section.finish();
+        let quota_at = quota.place().filter(|_| quota.is_set());
         if let (Some(secret), Some(quota)) = (secret, quota.value) {
-            keys.push(Key { name: (&**name).into(), secret, quota });
+            keys.push(Key { name: (&**name).into(), secret, quota, quota_at });
         }
     }
     keys

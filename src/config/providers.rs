@@ -16,7 +16,7 @@ use super::{
 use crate::{
     budget::{Pace, Quota},
     gate::Tlp,
-    model::ProviderId,
+    model::{IndicatorKind, ProviderId},
     provider::{self, Costs, KNOWN, KeyUse, Spec},
     score,
 };
@@ -80,9 +80,10 @@ fn read_one(context: &mut Context<'_>, spec: &Spec, path: &str) -> Vec<provider:
     let weight = section.read("weight", points, number(0.0..=100.0));
     let max_tlp = section.read("max_tlp", Tlp::Green, choice(TLP, &[]));
     let network = network::read(&mut section, &base_url);
-    let costs = costs(&mut section, spec);
+    let (costs, prices) = costs(&mut section, spec);
     let more = keys::read(&mut section, spec.key, quota.value.as_ref());
     section.finish();
+    check_prices(context, path, &prices, quota.value.as_ref(), &more);
     let (Some(api_key), Some(quota)) = (api_key, quota.value) else { return Vec::new() };
     let first = provider::Config {
         key_name: None,
@@ -109,26 +110,57 @@ fn read_one(context: &mut Context<'_>, spec: &Spec, path: &str) -> Vec<provider:
     std::iter::once(first.clone()).chain(others).collect()
 }
 
+/// A price that the table sets.
+struct Price {
+    kind: IndicatorKind,
+    units: u32,
+    at: Option<At>,
+}
+
 /// What calls cost where the table says so, of a service that does not simply count calls; all other kinds cost what they cost at the service.
-fn costs(provider: &mut Section<'_, '_>, spec: &Spec) -> Option<Costs> {
+fn costs(provider: &mut Section<'_, '_>, spec: &Spec) -> (Option<Costs>, Vec<Price>) {
     const COST: &str = "cost";
     if spec.wire.prices.is_empty() {
-        return None;
+        return (None, Vec::new());
     }
     let path = provider.path_of(COST);
     provider.ask(COST);
     let mut section = Section::open(provider.context, &path);
     let mut costs = Costs::new(spec.wire.prices);
-    let mut any = false;
+    let mut prices = Vec::new();
     for kind in spec.kinds {
         let units = section.read(kind.as_str(), None, |raw| integer(0..=Costs::MOST)(raw).map(Some));
-        if let Some(units) = units.value {
-            costs.set(*kind, units);
-            any = true;
+        if let Some(set) = units.value {
+            costs.set(*kind, set);
+            prices.push(Price { kind: *kind, units: set, at: units.place() });
         }
     }
     section.finish();
-    any.then_some(costs)
+    ((!prices.is_empty()).then_some(costs), prices)
+}
+
+/// A call that costs more than a day or a month allows could never be made.
+fn check_prices(context: &mut Context<'_>, path: &str, prices: &[Price], quota: Option<&Quota>, others: &[keys::Key]) {
+    let help = || Some("raise the limit or lower the price".to_owned());
+    let too_short = |quota: &Quota, units: u32| {
+        let window = quota.windows().iter().find(|window| window.limit < window.span.units(units));
+        window.map(ToString::to_string)
+    };
+    for Price { kind, units, at } in prices {
+        if let (Some(at), Some(window)) = (at, quota.and_then(|quota| too_short(quota, *units))) {
+            let message =
+                format!("a look-up of this kind costs {units}, and the quota allows {window}: none could be made");
+            context.error(at.clone(), &format!("{path}.cost.{kind}"), message, help());
+        }
+        for key in others {
+            // One without a quota of its own has the first's.
+            if let (Some(at), Some(window)) = (&key.quota_at, too_short(&key.quota, *units)) {
+                let message =
+                    format!("a look-up of {kind} costs {units}, and the quota allows {window}: none could be made");
+                context.error(at.clone(), &format!("{path}.keys.{}.quota", key.name), message, help());
+            }
+        }
+    }
 }
 
 /// The key as the service uses it; `None` after an error was pushed.
