@@ -21,6 +21,8 @@ use crate::{
 pub(super) enum Finished {
     Answered,
     Paused(Duration),
+    /// There are no credits for calls of its price, for so long; cheaper ones go on.
+    OutOfCredits(Duration),
     Disabled(FailReason),
     /// The plan of the key leaves indicators of this kind out.
     LeftOut(IndicatorKind),
@@ -51,10 +53,13 @@ impl Board {
         desk.turn(now);
         desk.may_call(now)?;
         let Some(urgency) = desk.pays(now) else { return Err(Idle::Until(now.saturating_add(HELD_BACK))) };
+        let Some((_, cost)) = desk.queue.first(urgency) else { return Err(Idle::UntilWoken) };
+        if let Some(at) = desk.key.at_ceiling(cost, now) {
+            return Err(Idle::Until(at));
+        }
         if let Err(open) = desk.key.breaker.admit() {
             return Err(Idle::Until(open.retry_at));
         }
-        let Some((_, cost)) = desk.queue.first(urgency) else { return Err(Idle::UntilWoken) };
         if let Err(exhausted) = desk.key.budget.try_acquire(cost, urgency) {
             // The circuit's probe, if this was one, was not used.
             desk.key.breaker.record(Effect::Neutral);
@@ -135,13 +140,20 @@ impl Board {
             Some(SlotState::Calling { attempts }) => *attempts,
             Some(_) | None => 1,
         };
+        let cost = desk.cost(indicator.kind);
         let (state, finished) = match result {
             Ok(verdict) => {
                 (desk.key.refusals, desk.key.used_up) = (0, 0);
+                desk.key.paid(cost, now.saturating_sub(length));
                 desk.key.health = KeyHealth::Accepted;
                 let answer = Answer::Verdict(verdict.clone());
                 let lives = time_to_live(&answer, &self.cache_config).unwrap_or(Duration::MAX);
                 (SlotState::Answered { verdict, expires: now.saturating_add(lives) }, Finished::Answered)
+            }
+            Err(LookupError::Throttled { used_up: true, .. }) if desk.is_dear(cost) => {
+                let pause = self.out_of_credits(provider, cost, length, Reading { monotonic: now, wall_ms });
+                let state = SlotState::Waiting { not_before: now, attempts: attempts - 1, last: None };
+                (state, Finished::OutOfCredits(pause))
             }
             Err(LookupError::Throttled { retry_after: pause, used_up }) => {
                 let reading = Reading { monotonic: now, wall_ms };
@@ -195,7 +207,11 @@ impl Board {
         match finished {
             Finished::Disabled(_) => self.close(provider, Reason::Disabled, now, wall_ms),
             Finished::LeftOut(kind) => self.leave_out(provider, kind, now, wall_ms),
-            Finished::Answered | Finished::Paused(_) | Finished::Failed(_) | Finished::Over(_) => {}
+            Finished::Answered
+            | Finished::Paused(_)
+            | Finished::OutOfCredits(_)
+            | Finished::Failed(_)
+            | Finished::Over(_) => {}
         }
         self.review(indicator, now, wall_ms);
         finished

@@ -41,11 +41,11 @@ impl Key {
         self.ceilings.push(Ceiling { span: window.span, left, until: now.monotonic.saturating_add(length) });
     }
 
-    /// When a call of this price may start again, where the service has said that too little is left.
+    /// When a call of this price may start again, where the service has said that too little is left for it.
     pub(super) fn at_ceiling(&self, cost: u32, now: Duration) -> Option<Duration> {
         let reached =
             self.ceilings.iter().filter(|ceiling| ceiling.left < ceiling.span.units(cost) && ceiling.until > now);
-        reached.map(|ceiling| ceiling.until).max()
+        reached.map(|ceiling| ceiling.until).chain(self.price_held_until(cost, now)).max()
     }
 
     /// A call of this price starts.

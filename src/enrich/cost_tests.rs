@@ -266,3 +266,82 @@ fn dear_ones_that_wait_for_their_credits_leave_hope_to_what_is_free() {
         assert!(!bench.hopes_for(&address(20)), "in a fleet: {in_fleet}; nineteen are ahead of it");
     }
 }
+
+/// Asks about domains and addresses; the first domain is refused for want of credits.
+fn without_credits(quota: &str, in_fleet: bool) -> Bench {
+    let mut bench = Bench::new(quota, Pace::Asap, in_fleet);
+    for n in 0..3 {
+        bench.ask(&domain(n), Role::Query);
+    }
+    for n in 0..10 {
+        bench.ask(&address(n), Role::Freetext);
+    }
+    let call = bench.take().expect("a call about a domain");
+    assert_eq!(call.indicators[0].kind, IndicatorKind::Domain);
+    bench.clock.advance(MS(100));
+    let now = bench.now();
+    let refused = vec![Err(LookupError::used_up())];
+    let finished = bench.board.finish(0, &call, refused, MS(100), now.monotonic, now.wall_ms).remove(0);
+    assert!(matches!(finished, super::calls::Finished::OutOfCredits(pause) if pause > MS(50_000)), "{finished:?}");
+    bench.exchange();
+    bench
+}
+
+#[test]
+fn credits_that_the_service_says_are_used_up_hold_back_the_price_alone() {
+    for in_fleet in [false, true] {
+        let mut bench = without_credits("10/s", in_fleet);
+        let called = bench.called(20);
+        assert!(called.iter().all(|indicator| indicator.kind.is_ip()), "in a fleet: {in_fleet}; {called:?}");
+        assert_eq!(called.len(), 10, "in a fleet: {in_fleet}");
+        assert!(bench.hopes_for(&address(90)), "in a fleet: {in_fleet}");
+        assert!(!bench.hopes_for(&domain(90)), "in a fleet: {in_fleet}");
+        assert!(matches!(bench.ask(&domain(90), Role::Query), Answer::Throttled { retry_at: Some(_), .. }));
+        // It is tried again after a minute, and what is answered ends it.
+        let called = bench.called(60);
+        let domains = called.iter().filter(|indicator| indicator.kind == IndicatorKind::Domain).count();
+        assert_eq!((domains, called.len()), (4, 5), "in a fleet: {in_fleet}; {called:?}");
+        assert_eq!(bench.board.desks[0].key.held_price, None);
+    }
+}
+
+#[test]
+fn credits_that_the_service_says_are_used_up_are_so_until_their_window_ends() {
+    for in_fleet in [false, true] {
+        let mut bench = without_credits("10/s, 90/month", in_fleet);
+        let called = bench.called(600);
+        assert!(called.iter().all(|indicator| indicator.kind.is_ip()), "in a fleet: {in_fleet}; {called:?}");
+        assert_eq!(called.len(), 10, "in a fleet: {in_fleet}");
+        let used = bench.used();
+        // A lease that was granted meanwhile has been given back since.
+        assert!(used[1] >= if in_fleet { 87 } else { 88 }, "in a fleet: {in_fleet}; {used:?}");
+        let Answer::Throttled { retry_at: Some(at), .. } = bench.ask(&domain(90), Role::Query) else {
+            panic!("in a fleet: {in_fleet}; {:?}", bench.ask(&domain(90), Role::Query));
+        };
+        assert!(at > bench.now().wall_ms + 86_400_000, "in a fleet: {in_fleet}");
+    }
+}
+
+#[test]
+fn dear_calls_that_are_refused_together_are_one_refusal_and_the_pause_doubles() {
+    let mut bench = Bench::new("10/s", Pace::Asap, false);
+    for n in 0..8 {
+        bench.ask(&domain(n), Role::Query);
+    }
+    let mut pauses = Vec::new();
+    for _ in 0..2 {
+        let calls: Vec<Call> = (0..3).map(|_| bench.take().expect("a call")).collect();
+        for call in calls {
+            bench.clock.advance(MS(10));
+            let now = bench.now();
+            let refused = vec![Err(LookupError::used_up())];
+            let length = MS(30);
+            let finished = bench.board.finish(0, &call, refused, length, now.monotonic, now.wall_ms).remove(0);
+            let super::calls::Finished::OutOfCredits(pause) = finished else { panic!("{finished:?}") };
+            pauses.push(pause.as_secs());
+        }
+        bench.clock.advance(MS(61_000));
+    }
+    assert!(pauses[..3].iter().all(|seconds| (53..=60).contains(seconds)), "{pauses:?}");
+    assert!(pauses[3..].iter().all(|seconds| (107..=120).contains(seconds)), "{pauses:?}");
+}

@@ -167,7 +167,7 @@ impl Desk {
         self.prices().max().unwrap_or(1)
     }
 
-    fn prices(&self) -> impl Iterator<Item = u32> {
+    pub(super) fn prices(&self) -> impl Iterator<Item = u32> {
         IndicatorKind::ALL.into_iter().filter(|kind| self.supports(*kind)).map(|kind| self.cost(kind))
     }
 
@@ -340,7 +340,7 @@ impl Desk {
 }
 
 /// How long a provider is left alone that refused without saying for how long: a minute, doubling to an hour, less up to a tenth.
-fn pause_after_refusals(refusals: u32, dice: &mut Dice) -> Duration {
+pub(super) fn pause_after_refusals(refusals: u32, dice: &mut Dice) -> Duration {
     let seconds = 60u64.saturating_mul(1 << refusals.saturating_sub(1).min(6)).min(3_600);
     Duration::from_secs(seconds).mul_f64(1.0 - 0.1 * dice.share())
 }

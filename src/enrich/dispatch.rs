@@ -109,6 +109,14 @@ fn report(shared: &Shared, client: &dyn Provider, finished: &Finished, detail: &
                 warn!(%provider, seconds = pause.as_secs_f64(), repeated, "provider asked for a pause, the others go on");
             }
         }
+        Finished::OutOfCredits(pause) => {
+            if let Some(repeated) = shared.quiet.pass(provider, "out_of_credits") {
+                warn!(
+                    %provider, account = &*account, seconds = pause.as_secs_f64(), repeated,
+                    "the credits of the key are used up; what costs less goes on"
+                );
+            }
+        }
         Finished::Disabled(reason) => {
             if shared.quiet.first_disabled(&account, None) {
                 let what_to_do = match reason {

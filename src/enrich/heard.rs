@@ -63,7 +63,7 @@ impl Board {
     }
 
     /// Tells those who wait in vain from now on.
-    fn review_all(&mut self, now: Reading) {
+    pub(super) fn review_all(&mut self, now: Reading) {
         let hopeful = self.flights.iter().filter(|(_, flight)| flight.hopeful);
         let hopeful: Vec<_> = hopeful.map(|(indicator, _)| indicator.clone()).collect();
         for indicator in hopeful {

@@ -9,6 +9,7 @@ use crate::{
     budget::{Budget, Span, Urgency},
     enrich::{
         ceiling::Ceiling,
+        credits::HeldPrice,
         desk::Desk,
         flight::Blocked,
         leases::LeaseDesk,
@@ -48,6 +49,8 @@ pub(super) struct Key {
     pub(super) lease: Option<LeaseDesk>,
     /// What the service said is left; beside a lease only.
     pub(super) ceilings: Vec<Ceiling>,
+    /// What the service said there are no credits for.
+    pub(super) held_price: Option<HeldPrice>,
 }
 
 /// A call that may start now.
@@ -90,6 +93,7 @@ impl Key {
             units: 0,
             lease,
             ceilings: Vec::new(),
+            held_price: None,
         }
     }
 
@@ -223,7 +227,9 @@ impl Desk {
 
     /// How many calls can start until `wait` from now, with all keys that may call until then.
     pub(super) fn capacity_within(&self, now: Duration, wait: Duration, cost: u32, urgency: Urgency) -> u64 {
-        let usable = self.keys().filter(|key| key.is_usable(now, now.saturating_add(wait)));
+        let until = now.saturating_add(wait);
+        let may_pay = |key: &&Key| key.at_ceiling(cost, now).is_none_or(|at| at <= until);
+        let usable = self.keys().filter(|key| key.is_usable(now, until)).filter(may_pay);
         usable.map(|key| key.budget.capacity_within(wait, cost, urgency)).fold(0, u64::saturating_add)
     }
 }

@@ -25,6 +25,7 @@ mod closing;
 mod config;
 #[cfg(test)]
 mod cost_tests;
+mod credits;
 mod demand;
 mod desk;
 mod dispatch;

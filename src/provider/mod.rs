@@ -121,6 +121,11 @@ impl LookupError {
         Self::Throttled { retry_after: None, used_up: false }
     }
 
+    /// What the key has paid for is used up, and nobody says until when.
+    pub const fn used_up() -> Self {
+        Self::Throttled { retry_after: None, used_up: true }
+    }
+
     /// Anything else; what is told must hold neither key nor indicator.
     pub fn failed(reason: FailReason, detail: impl Into<String>) -> Self {
         Self::Failed { reason, detail: detail.into() }

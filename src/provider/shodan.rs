@@ -2,7 +2,7 @@
 //!
 //! It describes exposure, not malice: context without a score. Found: it has scanned the address or knows records of the domain; not_found:
 //! its own "No information available"; there is no clean. The key travels in the query, the service knows no other way.
-//! Errors can come under status 200, so their member is looked at always. A used-up credit is a throttle: it comes back with the month. "Requires membership" is no refusal of the key:
+//! Errors can come under status 200, so their member is looked at always. Used-up credits are a throttle of what costs some: they come back with the month. "Requires membership" is no refusal of the key:
 //! a free one gets it for domains, and for addresses on which there is something to say.
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -58,23 +58,24 @@ fn request(indicator: &Indicator) -> Option<Request<'_>> {
 
 fn judge(status: u16, body: Option<&[u8]>) -> Option<LookupError> {
     match status {
-        402 => Some(LookupError::throttled()),
+        402 => Some(LookupError::used_up()),
         403 => {
             let error = serde_json::from_slice::<Failure>(body?).ok()?.error?;
             let error = error.as_str()?;
-            if is_of_budget(error) {
-                return Some(LookupError::throttled());
-            }
-            is_of_plan(error).then(|| LookupError::failed(FailReason::NotInPlan, "status 403, needs another plan"))
+            let of_plan = || LookupError::failed(FailReason::NotInPlan, "status 403, needs another plan");
+            of_budget(error).or_else(|| is_of_plan(error).then(of_plan))
         }
         _ => None,
     }
 }
 
-/// Whether an error says that what the key may spend is spent, which an upgrade would change too.
-fn is_of_budget(error: &str) -> bool {
+/// An error that says that what the key may spend is spent, which an upgrade would change too: its credits, or its haste.
+fn of_budget(error: &str) -> Option<LookupError> {
     let error = error.to_ascii_lowercase();
-    ["rate limit", "credits"].iter().any(|part| error.contains(part))
+    if error.contains("credits") {
+        return Some(LookupError::used_up());
+    }
+    error.contains("rate limit").then(LookupError::throttled)
 }
 
 /// Whether an error says that the plan of the key is in the way: "Requires membership or higher to access".
@@ -119,8 +120,8 @@ fn refused(error: &Value) -> Reading {
     let holds = |part: &str| error.to_ascii_lowercase().contains(part);
     if error.starts_with(UNKNOWN) {
         Ok((VerdictKind::NotFound, Evidence::default()))
-    } else if is_of_budget(error) {
-        Err(LookupError::throttled())
+    } else if let Some(spent) = of_budget(error) {
+        Err(spent)
     } else if is_of_plan(error) {
         Err(LookupError::failed(FailReason::NotInPlan, "an error in the body: needs another plan"))
     } else if holds("api key") || holds("access denied") {
@@ -221,4 +222,21 @@ fn domain(indicator: &Indicator, domain: Domain) -> Reading {
         ..Evidence::default()
     };
     Ok((VerdictKind::Found, evidence))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credits_that_are_used_up_are_told_from_haste_and_from_the_plan() {
+        let no_credits = br#"{"error": "Insufficient query credits, please upgrade your API plan"}"#;
+        let haste = br#"{"error": "Request rate limit reached (1/ second)."}"#;
+        let plan = br#"{"error": "Requires membership or higher to access"}"#;
+        assert_eq!(judge(402, None), Some(LookupError::used_up()));
+        assert_eq!(judge(403, Some(no_credits)), Some(LookupError::used_up()));
+        assert_eq!(judge(403, Some(haste)), Some(LookupError::throttled()));
+        assert!(matches!(judge(403, Some(plan)), Some(LookupError::Failed { reason: FailReason::NotInPlan, .. })));
+        assert_eq!(refused(&Value::from("Insufficient query credits")), Err(LookupError::used_up()));
+    }
 }
