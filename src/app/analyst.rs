@@ -114,6 +114,11 @@ impl Question {
         })
     }
 
+    /// Whether all that was asked for has been answered, or given up.
+    pub fn is_over(&self) -> bool {
+        !self.known.iter().any(|known| matches!(known, Known::Asked { open: true, .. }))
+    }
+
     /// Takes in what has come; whether more can come within the time that is left.
     pub fn settle(&mut self, left: Duration) -> bool {
         let mut waiting = false;
