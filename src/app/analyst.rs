@@ -11,7 +11,7 @@ use crate::{
     enrich::{Enricher, EventContext, Sighting},
     extract::{Extraction, Extractor, Sighted},
     gate::{Gate, Suppression},
-    model::{Indicator, IndicatorKind, IndicatorRef, Role, SharedClock, Tlp},
+    model::{Answer, Indicator, IndicatorKind, IndicatorRef, Role, SharedClock, Tlp},
 };
 
 /// What an analyst's question needs. `Clone` shares it.
@@ -134,9 +134,13 @@ impl Question {
             } else if let Some(current) = enricher.snapshot(subject) {
                 *entry = current;
             } else {
-                // The flight is over; what came of it is in the cache.
-                *open = false;
+                // The flight is over; what came of it is in the cache, or about to be.
                 if let Hit::Fresh(current) | Hit::Stale(current) = cache.get(subject.borrowed(), clock.monotonic()) {
+                    *open = current
+                        .assessment()
+                        .sources
+                        .iter()
+                        .any(|source| matches!(source.answer, Answer::Pending { .. }));
                     *entry = current;
                 }
             }
