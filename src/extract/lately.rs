@@ -85,12 +85,18 @@ impl Lately {
         }
     }
 
+    /// Whether a value is short enough to be kept.
+    #[inline]
+    pub(super) fn fits(value: &str) -> bool {
+        (1..=ROOM).contains(&value.len())
+    }
+
     /// The place of a value; none for one that is not kept.
     #[inline]
     pub(super) fn place(value: &str, under: Under) -> Option<Place> {
         static STATE: LazyLock<foldhash::fast::RandomState> = LazyLock::new(Default::default);
         let of = (under.class as u8) << 1 | u8::from(under.escaped);
-        (1..=ROOM).contains(&value.len()).then(|| Place { hash: STATE.hash_one((of, value)), under })
+        Self::fits(value).then(|| Place { hash: STATE.hash_one((of, value)), under })
     }
 
     /// What was found in a value, if that is known: nothing, or one thing.

@@ -74,18 +74,14 @@ impl<'a> Collector<'a> {
     fn take_indicators(&mut self, path: &str, field: Field, value: Written<'_>) {
         let (raw, class, escaped) = (value.raw(), field.class, value.is_escaped());
         let offset = value.offset();
-        let place = offset.and_then(|_| Lately::place(raw, Under { class, escaped }));
-        if class.is_typed() && self.recall(place, offset, raw, path, field) {
+        // Most values of other fields hold nothing, which is quickly seen, and few come again.
+        let is_looked_at = escaped || (offset.is_some() && Lately::fits(raw));
+        if !class.is_typed() && is_looked_at && !self.has_anchor(raw, class, escaped) {
             return;
         }
-        // Most of the others hold nothing, which is quickly seen, and few come again.
-        if !class.is_typed() && (escaped || place.is_some()) {
-            if !self.has_anchor(raw, class, escaped) {
-                return;
-            }
-            if self.recall(place, offset, raw, path, field) {
-                return;
-            }
+        let place = offset.and_then(|_| Lately::place(raw, Under { class, escaped }));
+        if self.recall(place, offset, raw, path, field) {
+            return;
         }
         let before = self.out.count();
         // What an event in it holds depends on the keywords too.
