@@ -145,14 +145,18 @@ fn the_front_agrees_with_the_cache_and_sees_changes_within_a_second() {
         let known = assessment(vec![source(verdict(VerdictKind::Clean))]);
         cache.insert(indicator.clone(), Arc::new(Entry::of_now(indicator, known, now, &config)));
     }
+    let mut early = 0;
     for round in 0..3 {
         for (n, indicator) in indicators.iter().enumerate() {
             let indicator = indicator.borrowed();
             let recalled = matches!(front.recall(indicator, now), Some(Recalled::Fresh(_)));
-            assert!(!recalled || n % 2 == 0 && round == 2, "{n} in round {round}");
+            assert!(!recalled || n % 2 == 0, "{n} in round {round}");
+            early += usize::from(recalled && round < 2);
             assert_eq!(matches!(front.get(indicator, indicator, now), Hit::Fresh(_)), n % 2 == 0, "{n}");
         }
     }
+    // The door keeps parts of hashes, whose seed is another one in each process: a value may look like one that came before it.
+    assert!(early < 10, "{early}");
     let recalled = |front: &Front, at| indicators.iter().filter(|i| front.recall(i.borrowed(), at).is_some()).count();
     // A few meet in one place of the door.
     assert!(recalled(&front, now) > 4_000, "{}", recalled(&front, now));
