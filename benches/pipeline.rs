@@ -21,7 +21,7 @@ use sidelight::{
     config::{self, FixedEnvironment},
     enrich::Dice,
     extract::Extraction,
-    model::{Origin, Record, SystemClock},
+    model::{Body, Origin, Record, SystemClock},
     pipeline::{Assigned, Delivered, Intake as _, Outgoing, SendError, Sink, Token},
 };
 
@@ -75,9 +75,7 @@ fn pipeline(c: &mut Criterion) {
             offset += 1;
             Record {
                 origin: Origin { topic: Arc::clone(&topic), partition: 0, offset },
-                key: Some(payload.slice(..8)),
-                payload: Some(payload.clone()),
-                headers: Vec::new(),
+                body: Body::new(Some(payload), Some(&payload[..8]), 0),
                 timestamp: Some(1_795_000_000_000),
                 epoch: 1,
             }

@@ -46,11 +46,11 @@ const HITS: usize = 10_000;
 impl Seen {
     fn output(&mut self, record: &Record) {
         *self.by_status.entry(header(record, "sidelight-status")).or_default() += 1;
-        let payload = record.payload.as_deref().unwrap_or_default();
-        let aside = record.headers.iter().find(|header| &*header.name == "sidelight-annotation");
+        let payload = record.payload().unwrap_or_default();
+        let aside = record.headers().find(|(name, _)| *name == "sidelight-annotation");
         let disposition = header(record, "sidelight-disposition");
         let interesting = disposition == "malicious" || disposition == "suspicious";
-        if let Some(annotation) = aside.and_then(|header| header.value.as_deref()) {
+        if let Some(annotation) = aside.and_then(|(_, value)| value) {
             if interesting {
                 self.hits(serde_json::from_slice(annotation).ok().as_ref());
                 self.examples
@@ -85,8 +85,8 @@ impl Seen {
 }
 
 fn header(record: &Record, name: &str) -> String {
-    let header = record.headers.iter().find(|header| &*header.name == name);
-    header.and_then(|header| header.value.as_deref()).map(text).unwrap_or_default()
+    let header = record.headers().find(|(of, _)| *of == name);
+    header.and_then(|(_, value)| value).map(text).unwrap_or_default()
 }
 
 fn text(bytes: &[u8]) -> String {

@@ -30,7 +30,7 @@ use super::{
     probe::Probe,
     properties,
     sink::{
-        Producer,
+        Client, Producer,
         report::{Reports, Shared, Suspect, failure, goes_with_its_transaction},
     },
 };
@@ -304,7 +304,7 @@ impl Transactions {
             });
         }
         warn!(transactional_id = self.names.id, why, "going on with a new producer");
-        let old = std::mem::replace(&mut *self.producer.write(), fresh);
+        let old = std::mem::replace(&mut *self.producer.write(), Client::new(fresh));
         // What becomes of it concerns nobody any more, but what it still holds is reported.
         old.context().retire();
         old.purge(PurgeConfig::default().queue().inflight());
@@ -357,7 +357,7 @@ impl Transactions {
         member: &Arc<ConsumerGroupMetadata>,
         give_up: &impl Fn() -> bool,
     ) -> Option<KafkaResult<()>> {
-        let (producer, member) = (self.producer.read().clone(), Arc::clone(member));
+        let (producer, member) = (self.producer.read().shared(), Arc::clone(member));
         let call = move || producer.send_offsets_to_transaction(&list, &member, OFFSETS);
         let returned = bounded::call(call, OFFSETS + GRACE, give_up, &self.left_behind);
         self.stuck.store(returned.is_none(), Ordering::Release);

@@ -17,7 +17,7 @@ pub use clock::{Clock, ManualClock, SharedClock, SystemClock};
 pub(crate) use indicator::fingerprint;
 pub use indicator::{Indicator, IndicatorKind, IndicatorRef, Role};
 pub use kind::{Kind, NotedKind};
-pub use record::{Header, Origin, Record};
+pub use record::{Body, Headers, Origin, Record};
 pub use severity::Severity;
 pub use source::{Answer, Evidence, Fact, FailReason, ProviderId, Reason, Source, Verdict, VerdictKind};
 pub use tlp::{Marking, Tlp};

@@ -2,8 +2,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use bytes::Bytes;
-
 use crate::{
     cache::Entry,
     extract::Extraction,
@@ -15,7 +13,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(super) struct Reference {
     pub(super) origin: Origin,
-    pub(super) key: Option<Bytes>,
+    pub(super) key: Option<Box<[u8]>>,
     pub(super) timestamp: Option<i64>,
     /// The JSON token of the event's own id.
     pub(super) id: Option<Box<[u8]>>,
@@ -24,9 +22,9 @@ pub(super) struct Reference {
 impl Reference {
     /// Copies what a late record needs, so that the payload can go.
     pub(super) fn of(record: &Record, extraction: &Extraction) -> Self {
-        let id = extraction.outline().id.clone().zip(record.payload.as_ref());
+        let id = extraction.outline().id.clone().zip(record.payload());
         let id = id.and_then(|(range, payload)| payload.get(range).map(Box::from));
-        let key = record.key.as_ref().map(|key| Bytes::copy_from_slice(key));
+        let key = record.key().map(Box::from);
         Self { origin: record.origin.clone(), key, timestamp: record.timestamp, id }
     }
 }
@@ -92,7 +90,7 @@ impl Event {
 
     /// Bytes that an owed event keeps alive, roughly.
     pub(super) fn owed_weight(reference: &Reference, extraction: &Extraction, known: &[Known]) -> usize {
-        let key = reference.key.as_ref().map_or(0, Bytes::len);
+        let key = reference.key.as_ref().map_or(0, |key| key.len());
         key + reference.id.as_ref().map_or(0, |id| id.len()) + extraction.weight() + known.len() * 96 + 320
     }
 }

@@ -111,6 +111,12 @@ pub trait Delivered: Send + Sync {
     /// sink.
     fn delivered(&self, token: Token, result: Result<(), DeliveryFailure>);
 
+    /// The time with which the record of this token was sent, if it is not reported yet and was sent with one: asked for when it has to be
+    /// sent once more.
+    fn created(&self, _token: Token) -> Option<i64> {
+        None
+    }
+
     /// Exactly once: this record, sent by itself, was refused, and that undid its transaction. Called between the end of the transaction
     /// and [`Intake::undo`]. The record will come again; it has to leave in another form then.
     fn blamed(&self, _token: Token, _failure: DeliveryFailure) {}

@@ -9,11 +9,9 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
-
 use crate::{
     extract::Extraction,
-    model::{Marking, Origin, Reason, Record},
+    model::{Body, Marking, Origin, Reason, Record},
     pipeline::{
         Token,
         event::{Content, Phase, Reference},
@@ -213,16 +211,14 @@ impl Shard {
             // Of what the event says of itself nothing is known any more: its indicators are asked for at the worth of an event without it.
             let record = Record {
                 origin: origin.clone(),
-                key: obligation.key.clone().map(Bytes::from),
-                payload: None,
-                headers: Vec::new(),
+                body: Body::new(None, obligation.key.as_deref(), 0),
                 timestamp: obligation.timestamp,
                 epoch: 0,
             };
             self.lookup.states(&record, &self.extraction, now, &mut self.meter, &mut self.known);
             let reference = Reference {
                 origin,
-                key: record.key.clone(),
+                key: obligation.key.map(Vec::into_boxed_slice),
                 timestamp: obligation.timestamp,
                 id: obligation.id.map(|id| id.into_bytes().into_boxed_slice()),
             };

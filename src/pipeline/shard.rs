@@ -231,7 +231,7 @@ impl Shard {
     /// Extracts and looks up; the result is in `self.extraction` and `self.known`.
     pub(super) fn examine(&mut self, record: &Record, now: Duration) -> Content {
         self.known.clear();
-        let Some(payload) = &record.payload else { return Content::Tombstone };
+        let Some(payload) = record.payload() else { return Content::Tombstone };
         let sampled = self.meter.samples_next();
         self.writer.timer = sampled.then(|| Arc::clone(&self.clock));
         let clock = &self.clock;
@@ -372,7 +372,7 @@ impl Shard {
         let window = window_of(token);
         match self.config.order {
             Order::Partition => Some(self.lines.hash_one(window)),
-            Order::Key => record.key.as_ref().map(|key| self.lines.hash_one((window, &key[..]))),
+            Order::Key => record.key().map(|key| self.lines.hash_one((window, key))),
         }
     }
 

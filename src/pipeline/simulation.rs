@@ -13,7 +13,7 @@ use super::{
     park::{EventId, LineId, Park},
     window::{Window, finished_by_earlier_owner},
 };
-use crate::model::{Origin, Record};
+use crate::model::{Body, Origin, Record};
 
 /// Run first, whatever is asked for.
 const ONCE_FAILED: [u64; 0] = [];
@@ -102,7 +102,7 @@ impl Replica {
             return true;
         }
         let origin = Origin { topic: "t".into(), partition: 0, offset };
-        let record = Record { origin, key: None, payload: None, headers: Vec::new(), timestamp: None, epoch: 1 };
+        let record = Record { origin, body: Body::default(), timestamp: None, epoch: 1 };
         let seq = self.window.begin(Arc::new(record));
         let id = offset.unsigned_abs();
         self.seqs.insert(id, seq);

@@ -144,7 +144,7 @@ impl Lookup {
 
 /// The host that an event names, else the record's key, is its source.
 fn context_of(record: &Record, enricher: &Enricher) -> EventContext {
-    let said = headline(record.payload.as_deref().unwrap_or_default());
-    let source = said.host.or(record.key.as_deref());
+    let said = headline(record.payload().unwrap_or_default());
+    let source = said.host.or(record.key());
     EventContext { severity: said.severity, source: source.map_or(0, |source| enricher.source_number(source)) }
 }

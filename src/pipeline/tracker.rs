@@ -287,6 +287,11 @@ impl Tracker {
 }
 
 impl Delivered for Tracker {
+    fn created(&self, token: Token) -> Option<i64> {
+        // Obligations and late records are sent without one.
+        if is_obligation(token) { None } else { self.record(token)?.timestamp }
+    }
+
     fn delivered(&self, token: Token, result: Result<(), DeliveryFailure>) {
         let Some(window) = window_of(token) else {
             let over = !matches!(result, Err(DeliveryFailure::Fatal(_) | DeliveryFailure::Undone));

@@ -212,14 +212,12 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::model::Origin;
+    use crate::model::{Body, Origin};
 
     fn record(offset: i64) -> Arc<Record> {
         Arc::new(Record {
             origin: Origin { topic: "t".into(), partition: 0, offset },
-            key: None,
-            payload: None,
-            headers: Vec::new(),
+            body: Body::default(),
             timestamp: None,
             epoch: 1,
         })

@@ -22,6 +22,9 @@ use crate::{
 /// The largest annotation that travels in a header, bytes.
 const LARGEST_HEADER: usize = 16 * 1024;
 
+/// Headers of a record for which there is room at once.
+const FEW: usize = 8;
+
 /// Headers of ours; earlier ones in a record are replaced.
 const OWN_HEADERS: [&str; 6] = [
     "sidelight-schema",
@@ -80,7 +83,7 @@ impl Writer {
 
     /// A tombstone leaves untouched.
     pub(super) fn untouched(&self, record: &Record, token: Token) {
-        let headers: Vec<OutHeader<'_>> = record.headers.iter().map(header_of).collect();
+        let headers: Vec<OutHeader<'_>> = record.headers().map(header_of).collect();
         self.output(record, None, &headers, token);
     }
 
@@ -88,7 +91,7 @@ impl Writer {
     pub(super) fn bare(&self, record: &Record, token: Token, status: Status) -> Status {
         let mut headers = kept(record);
         status_headers(&mut headers, status);
-        self.output(record, record.payload.as_deref(), &headers, token);
+        self.output(record, record.payload(), &headers, token);
         status
     }
 
@@ -118,7 +121,7 @@ impl Writer {
     ) -> (Summary, bool) {
         let states: Vec<State<'_>> = known.iter().map(Known::state).collect();
         let summary = Summary::of(&states, extraction.truncated());
-        let payload = record.payload.as_deref().unwrap_or_default();
+        let payload = record.payload().unwrap_or_default();
         let score = summary.score_header();
         let mut headers = kept(record);
         let json = extraction.outline().format == Format::JsonObject;
@@ -221,17 +224,17 @@ impl Writer {
         let is_large = u64::from(why.contains("too large"));
         self.dead.set([large + is_large, refused + 1 - is_large]);
         let made = dead_letter::headers(record, why);
-        let mut headers: Vec<OutHeader<'_>> = record.headers.iter().map(header_of).collect();
+        let mut headers: Vec<OutHeader<'_>> = record.headers().map(header_of).collect();
         for (name, value) in &made {
-            if !record.headers.iter().any(|header| *header.name == **name) {
+            if !record.headers().any(|(there, _)| there == *name) {
                 headers.push(OutHeader { name, value: Some(value.as_bytes()) });
             }
         }
         let out = Outgoing {
             destination: Destination::DeadLetter,
             partition: None,
-            key: record.key.as_deref(),
-            payload: record.payload.as_deref(),
+            key: record.key(),
+            payload: record.payload(),
             headers: &headers,
             timestamp: record.timestamp,
         };
@@ -260,7 +263,7 @@ impl Writer {
         Outgoing {
             destination: Destination::Output,
             partition: self.same_partition.then_some(record.origin.partition),
-            key: record.key.as_deref(),
+            key: record.key(),
             payload,
             headers,
             timestamp: record.timestamp,
@@ -310,15 +313,15 @@ impl Writer {
     }
 }
 
-fn header_of(header: &crate::model::Header) -> OutHeader<'_> {
-    OutHeader { name: &header.name, value: header.value.as_deref() }
+fn header_of<'a>((name, value): (&'a str, Option<&'a [u8]>)) -> OutHeader<'a> {
+    OutHeader { name, value }
 }
 
 /// The record's headers but for our own earlier ones, with room for ours.
 fn kept(record: &Record) -> Vec<OutHeader<'_>> {
-    let mut headers = Vec::with_capacity(record.headers.len() + OWN_HEADERS.len());
+    let mut headers = Vec::with_capacity(FEW + OWN_HEADERS.len());
     let ours = |name: &str| name.starts_with("sidelight-") && OWN_HEADERS.contains(&name);
-    headers.extend(record.headers.iter().filter(|header| !ours(&header.name)).map(header_of));
+    headers.extend(record.headers().map(header_of).filter(|header| !ours(header.name)));
     headers
 }
 

@@ -6,10 +6,8 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
-
 use crate::{
-    model::{Origin, Record},
+    model::{Body, Origin, Record},
     pipeline::{Assigned, Intake},
 };
 
@@ -57,8 +55,7 @@ pub fn feed(input: &mut dyn BufRead, intake: &mut dyn Intake) -> Result<u64, Sou
                 break;
             };
             let origin = Origin { topic: Arc::clone(&topic), partition: 0, offset };
-            let payload = Some(as_event(line));
-            batch.push(Record { origin, key: None, payload, headers: Vec::new(), timestamp: None, epoch: 1 });
+            batch.push(Record { origin, body: Body::from(as_event(line)), timestamp: None, epoch: 1 });
             offset += 1;
         }
         if !batch.is_empty() {
@@ -89,14 +86,14 @@ fn read_line(input: &mut dyn BufRead, line: i64) -> Result<Option<Vec<u8>>, Sour
 }
 
 /// A line as a JSON object.
-fn as_event(line: Vec<u8>) -> Bytes {
+fn as_event(line: Vec<u8>) -> Vec<u8> {
     let is_object = line.trim_ascii_start().first() == Some(&b'{')
         && serde_json::from_slice::<serde::de::IgnoredAny>(&line).is_ok();
     if is_object || line.is_empty() {
-        return Bytes::from(line);
+        return line;
     }
     let message = String::from_utf8_lossy(&line);
-    Bytes::from(serde_json::json!({ "message": message }).to_string())
+    serde_json::json!({ "message": message }).to_string().into_bytes()
 }
 
 #[cfg(test)]
@@ -112,7 +109,7 @@ mod tests {
             self.0.extend(
                 batch
                     .into_iter()
-                    .map(|record| String::from_utf8_lossy(record.payload.as_deref().unwrap_or_default()).into_owned()),
+                    .map(|record| String::from_utf8_lossy(record.payload().unwrap_or_default()).into_owned()),
             );
         }
         fn assigned(&mut self, _partition: Assigned) {}

@@ -2,14 +2,14 @@
 //!
 //! - A record is accepted or refused at once; what was accepted is tried until a broker takes or refuses it, through any
 //!   outage, in the order in which it was sent.
-//! - Nothing is allocated for a record beyond what the library copies: a slot number travels with it (see `pending`).
+//! - Nothing is kept for a record beyond what the library copies: its token travels with it.
 //! - A broker that refuses a batch refuses all its records. Each of them is then sent again by itself, through a second
 //!   producer, before it is reported as refused: a record is never blamed for a neighbour. Their order relative to later
 //!   records is lost, which only happens with records that a broker does not want.
 //! - In a transaction nothing can be refused without undoing all of it. The records of the refused batch are then tried one by one in transactions
 //!   that are always undone, and the pipeline hears which of them is to blame before it sends everything again.
 
-mod pending;
+mod produce;
 pub(super) mod report;
 
 use std::{
@@ -20,22 +20,18 @@ use std::{
 };
 
 use parking_lot::RwLock;
-use rdkafka::{
-    error::{KafkaError as ClientError, RDKafkaErrorCode as Code},
-    message::{Header, OwnedHeaders},
-    producer::{BaseRecord, ThreadedProducer},
-};
+use rdkafka::error::{KafkaError as ClientError, RDKafkaErrorCode as Code};
 
 use super::{Config, Guarantee, KafkaError, properties, topics::Topics, transaction::Transactions};
 use crate::pipeline::{Delivered, Destination, Outgoing, SendError, Sink, Token};
-use pending::Pending;
+pub(super) use produce::Client;
 use report::{Reports, Shared, goes_with_its_transaction};
 
 /// Largest batch that is worth it.
 const BATCH: usize = 1_000_000;
 
 /// The producer. It is replaced only between two transactions, while nobody sends.
-pub(super) type Producer = Arc<RwLock<ThreadedProducer<Reports>>>;
+pub(super) type Producer = Arc<RwLock<Client>>;
 
 /// Writes records to Kafka.
 pub struct KafkaSink {
@@ -72,7 +68,8 @@ impl KafkaSink {
                 .map_err(refused)?;
             (properties::producer(config, batch), Reports::of_batches(Arc::clone(&shared), single))
         };
-        let producer: Producer = Arc::new(RwLock::new(settings.create_with_context(context).map_err(refused)?));
+        let producer: Producer =
+            Arc::new(RwLock::new(Client::new(settings.create_with_context(context).map_err(refused)?)));
         let transactions = exactly_once
             .then(|| Transactions::start(config, settings.clone(), Arc::clone(&producer), Arc::clone(&shared)))
             .transpose()?
@@ -168,45 +165,33 @@ impl Sink for KafkaSink {
         if self.transactions.is_some() && self.shared.is_broken() {
             return Err(SendError::Undone);
         }
-        let topic = self.topic(out.destination);
-        // Zero means "now" to the library; a millisecond later is as near as it gets.
-        let timestamp = out.timestamp.map(|at| if at == 0 { 1 } else { at });
-        let slot = self.shared.keep(Pending { token, timestamp });
-        let mut record = BaseRecord::<[u8], [u8], usize>::with_opaque_to(topic, slot);
-        record.key = out.key;
-        record.payload = out.payload;
-        record.partition = out.partition;
-        record.timestamp = timestamp;
-        if !out.headers.is_empty() {
-            let mut headers = OwnedHeaders::new_with_capacity(out.headers.len());
-            for header in out.headers {
-                headers = headers.insert(Header { key: header.name, value: header.value });
-            }
-            record.headers = Some(headers);
-        }
-        match self.producer.read().send(record) {
+        self.shared.begun();
+        match self.producer.read().produce(self.topic(out.destination), out, token) {
             Ok(()) => {
                 self.shared.sent(bytes);
                 Ok(())
             }
-            Err((error, _)) => {
-                self.shared.withdraw(slot);
+            Err(code) => {
+                self.shared.withdraw();
                 // Also one that was fenced: whether that is the end is seen when the transaction is undone.
-                if self.transactions.is_some() && error.rdkafka_error_code().is_some_and(goes_with_its_transaction) {
+                if self.transactions.is_some() && goes_with_its_transaction(code) {
                     self.shared.set_broken();
                     return Err(SendError::Undone);
                 }
-                Err(refusal(topic, &error))
+                Err(refusal(self.topic(out.destination), code))
             }
         }
     }
 }
 
-fn refusal(topic: &str, error: &ClientError) -> SendError {
-    match error.rdkafka_error_code() {
-        Some(Code::QueueFull) => SendError::Full,
-        Some(Code::MessageSizeTooLarge) => SendError::TooLarge,
-        Some(code @ (Code::InvalidRecord | Code::InvalidTimestamp)) => SendError::Refused(code.to_string()),
-        _ => SendError::Fatal(format!("topic '{topic}': {error}")),
+fn refusal(topic: &str, code: Code) -> SendError {
+    if code == Code::QueueFull {
+        SendError::Full
+    } else if code == Code::MessageSizeTooLarge {
+        SendError::TooLarge
+    } else if matches!(code, Code::InvalidRecord | Code::InvalidTimestamp) {
+        SendError::Refused(code.to_string())
+    } else {
+        SendError::Fatal(format!("topic '{topic}': {code}"))
     }
 }

@@ -20,7 +20,7 @@ use rdkafka::{
 };
 use tracing::{debug, error, warn};
 
-use super::pending::{Pending, Table};
+use super::produce::{token_of, written};
 use crate::{
     kafka::log::Limiter,
     pipeline::{Delivered, DeliveryFailure, Token},
@@ -29,7 +29,6 @@ use crate::{
 /// What both producers share.
 pub(in crate::kafka) struct Shared {
     delivered: Arc<dyn Delivered>,
-    pending: Table,
     in_flight: AtomicU64,
     failure: OnceLock<String>,
     limiter: Limiter,
@@ -60,7 +59,6 @@ impl Shared {
             sent_bytes: AtomicU64::new(0),
             suspects: Mutex::default(),
             delivered,
-            pending: Table::default(),
             in_flight: AtomicU64::new(0),
             failure: OnceLock::new(),
             limiter: Limiter::default(),
@@ -68,19 +66,20 @@ impl Shared {
     }
 
     /// A record is about to be sent: counted before, since its report may come before the call returns.
-    pub(super) fn keep(&self, pending: Pending) -> usize {
+    pub(super) fn begun(&self) {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
-        self.pending.keep(pending)
     }
 
     /// The library did not take the record.
-    pub(super) fn withdraw(&self, slot: usize) {
-        self.pending.release(slot);
+    pub(super) fn withdraw(&self) {
         self.in_flight.fetch_sub(1, Ordering::Release);
     }
 
     /// The library took a record of this size.
     pub(super) fn sent(&self, bytes: usize) {
+        if !self.transactional {
+            return;
+        }
         self.sent.fetch_add(1, Ordering::Relaxed);
         self.sent_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
     }
@@ -117,6 +116,11 @@ impl Shared {
         self.delivered.blamed(token, failure);
     }
 
+    /// The time with which a record was sent: the library does not give it back with a failed one.
+    fn created(&self, token: Token) -> Option<i64> {
+        self.delivered.created(token).map(written)
+    }
+
     pub(in crate::kafka) fn in_flight(&self) -> u64 {
         self.in_flight.load(Ordering::Acquire)
     }
@@ -125,14 +129,12 @@ impl Shared {
         self.failure.get().cloned()
     }
 
-    fn report(&self, slot: usize, result: Result<(), DeliveryFailure>) {
+    fn report(&self, token: Token, result: Result<(), DeliveryFailure>) {
         if let Err(DeliveryFailure::Fatal(text)) = &result {
             self.fail(text);
         }
-        if let Some(pending) = self.pending.release(slot) {
-            self.delivered.delivered(pending.token, result);
-            self.in_flight.fetch_sub(1, Ordering::Release);
-        }
+        self.delivered.delivered(token, result);
+        self.in_flight.fetch_sub(1, Ordering::Release);
     }
 
     pub(in crate::kafka) fn fail(&self, text: &str) {
@@ -167,13 +169,13 @@ impl Reports {
 
     /// Sends a record again by itself; false when that is not possible. Waits for room: this producer's reports come
     /// later then, the other one's thread makes the room.
-    fn again(&self, message: &BorrowedMessage<'_>, slot: usize) -> bool {
+    fn again(&self, message: &BorrowedMessage<'_>, token: Token) -> bool {
         let Some(single) = &self.single else { return false };
-        let mut record = BaseRecord::<[u8], [u8], usize>::with_opaque_to(message.topic(), slot);
+        let mut record = BaseRecord::<[u8], [u8], usize>::with_opaque_to(message.topic(), token_of(token));
         record.key = message.key();
         record.payload = message.payload();
         record.partition = (message.partition() >= 0).then(|| message.partition());
-        record.timestamp = self.shared.pending.get(slot).and_then(|pending| pending.timestamp);
+        record.timestamp = self.shared.created(token);
         record.headers = message.headers().map(BorrowedHeaders::detach);
         loop {
             match single.send(record) {
@@ -197,11 +199,10 @@ impl Reports {
     }
 
     /// A record that was not written takes its transaction down.
-    fn undone(&self, code: Code, message: &BorrowedMessage<'_>, slot: usize) {
+    fn undone(&self, code: Code, message: &BorrowedMessage<'_>, token: Token) {
         self.shared.set_broken();
-        if may_be_a_neighbours_fault(code)
-            && let Some(Pending { token, timestamp }) = self.shared.pending.get(slot)
-        {
+        if may_be_a_neighbours_fault(code) {
+            let timestamp = self.shared.created(token);
             self.shared.suspects.lock().push(Suspect { token, message: message.detach(), timestamp });
         }
         let why = match failure(code, message.topic()) {
@@ -211,7 +212,7 @@ impl Reports {
             | DeliveryFailure::Refused(_)
             | DeliveryFailure::Undone => DeliveryFailure::Undone,
         };
-        self.shared.report(slot, Err(why));
+        self.shared.report(token, Err(why));
     }
 }
 
@@ -241,20 +242,21 @@ impl ClientContext for Reports {
 impl ProducerContext for Reports {
     type DeliveryOpaque = usize;
 
-    fn delivery(&self, result: &DeliveryResult<'_>, slot: usize) {
+    fn delivery(&self, result: &DeliveryResult<'_>, opaque: usize) {
+        let token = Token(opaque as u64);
         let (error, message) = match result {
-            Ok(_) => return self.shared.report(slot, Ok(())),
+            Ok(_) => return self.shared.report(token, Ok(())),
             Err((error, message)) => (error, message),
         };
         let code = error.rdkafka_error_code().unwrap_or(Code::Unknown);
         if self.shared.transactional {
-            return self.undone(code, message, slot);
+            return self.undone(code, message, token);
         }
-        if may_be_a_neighbours_fault(code) && self.again(message, slot) {
+        if may_be_a_neighbours_fault(code) && self.again(message, token) {
             debug!(%code, topic = message.topic(), "batch refused, sending its records one by one");
             return;
         }
-        self.shared.report(slot, Err(failure(code, message.topic())));
+        self.shared.report(token, Err(failure(code, message.topic())));
     }
 }
 

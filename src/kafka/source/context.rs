@@ -24,7 +24,7 @@ use rdkafka::{
 use tracing::warn;
 
 use super::{
-    committer::Committer, copy::Copier, doubt::Doubt, offsets::Offsets, partitions::Partitions, start::Rules,
+    committer::Committer, copy::copy, doubt::Doubt, offsets::Offsets, partitions::Partitions, start::Rules,
     status::SourceStatus, transact::Progress,
 };
 use crate::{
@@ -49,7 +49,6 @@ pub(super) struct State {
     pub(super) intake: Box<dyn Intake>,
     pub(super) partitions: Partitions,
     pub(super) offsets: Offsets,
-    pub(super) copier: Copier,
     /// Records that were read and not handed over yet.
     pub(super) batch: Vec<Record>,
     /// Their weight in bytes.
@@ -109,7 +108,7 @@ impl SourceContext {
             return;
         }
         owned.next = Some(message.offset().saturating_add(1));
-        let (record, unreadable) = state.copier.copy(message, topic, owned.epoch);
+        let (record, unreadable) = copy(message, topic, owned.epoch);
         if unreadable > 0 {
             self.status.headers_unreadable.fetch_add(unreadable, Ordering::Relaxed);
             if self.limiter.admit("unreadable header").is_some() {

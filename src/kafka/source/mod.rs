@@ -41,7 +41,6 @@ pub use status::{PartitionStatus, SourceStatus};
 use self::{
     committer::Committer,
     context::{Consumer, SourceContext, State},
-    copy::Copier,
     doubt::Doubt,
     gap::Inspection,
     offsets::Offsets,
@@ -122,7 +121,6 @@ pub(super) fn spawn(
             intake,
             partitions: Partitions::default(),
             offsets: Offsets::default(),
-            copier: Copier::default(),
             batch: Vec::with_capacity(BATCH_RECORDS),
             batch_bytes: 0,
             failure: None,

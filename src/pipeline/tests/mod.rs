@@ -9,7 +9,6 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
 use parking_lot::Mutex;
 use serde_json::Value;
 
@@ -25,7 +24,7 @@ use crate::{
     budget::Budget,
     enrich::Setup,
     model::{
-        Evidence, Fact, Header, Indicator, IndicatorKind, ManualClock, Origin, ProviderId, Record, Verdict, VerdictKind,
+        Body, Evidence, Fact, Indicator, IndicatorKind, ManualClock, Origin, ProviderId, Record, Verdict, VerdictKind,
     },
     provider::{BoxFuture, Breaker, LookupError, Provider},
 };
@@ -181,15 +180,15 @@ impl Rig {
     }
 
     fn feed(&mut self, key: Option<&str>, payload: Option<&[u8]>) {
-        self.feed_with(key, payload, Vec::new());
+        self.feed_with(key, payload, &[]);
     }
 
-    fn feed_with(&mut self, key: Option<&str>, payload: Option<&[u8]>, headers: Vec<Header>) {
+    fn feed_with(&mut self, key: Option<&str>, payload: Option<&[u8]>, headers: &[(&str, Option<&[u8]>)]) {
+        let mut body = Body::new(payload, key.map(str::as_bytes), 0);
+        headers.iter().for_each(|(name, value)| body.add_header(name, *value));
         let record = Record {
             origin: Origin { topic: "in".into(), partition: 0, offset: self.next },
-            key: key.map(|key| Bytes::copy_from_slice(key.as_bytes())),
-            payload: payload.map(Bytes::copy_from_slice),
-            headers,
+            body,
             timestamp: Some(1_794_999_999_000),
             epoch: 1,
         };
@@ -364,15 +363,9 @@ fn strict_order_holds_everything_behind_an_event_that_waits() {
 #[test]
 fn headers_are_kept_and_our_earlier_ones_replaced() {
     let mut rig = Rig::new(&Plan::default());
-    let header =
-        |name: &str, value: Option<&'static [u8]>| Header { name: name.into(), value: value.map(Bytes::from_static) };
-    let headers = vec![
-        header("x", Some(b"1")),
-        header("sidelight-status", Some(b"pending")),
-        header("x", None),
-        header("sidelight-annotation", Some(b"{}")),
-    ];
-    rig.feed_with(None, Some(b"plain"), headers);
+    let headers: [(&str, Option<&[u8]>); 4] =
+        [("x", Some(b"1")), ("sidelight-status", Some(b"pending")), ("x", None), ("sidelight-annotation", Some(b"{}"))];
+    rig.feed_with(None, Some(b"plain"), &headers);
     let sent = &rig.sent()[0];
     let names: Vec<&str> = sent.headers.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names, ["x", "x", "sidelight-schema", "sidelight-status"]);

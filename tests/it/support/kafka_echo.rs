@@ -35,7 +35,8 @@ struct Progress {
 #[derive(Default)]
 struct Inner {
     partitions: HashMap<Partition, Progress>,
-    tokens: HashMap<u64, (Partition, u32, i64)>,
+    /// Where each record under way stands, and its time.
+    tokens: HashMap<u64, (Partition, u32, i64, Option<i64>)>,
     waiting: VecDeque<Record>,
     next_token: u64,
 }
@@ -60,18 +61,22 @@ pub(crate) struct Echo {
 impl Echo {
     /// Sends a record; gives it back when there is no room for it.
     fn forward(&self, inner: &mut Inner, record: Record) -> Option<Record> {
-        let headers: Vec<OutHeader<'_>> =
-            record.headers.iter().map(|h| OutHeader { name: &h.name, value: h.value.as_deref() }).collect();
+        let headers: Vec<OutHeader<'_>> = record.headers().map(|(name, value)| OutHeader { name, value }).collect();
         let out = Outgoing {
             destination: Destination::Output,
             partition: None,
-            key: record.key.as_deref(),
-            payload: record.payload.as_deref(),
+            key: record.key(),
+            payload: record.payload(),
             headers: &headers,
             timestamp: record.timestamp,
         };
         let token = inner.next_token;
-        let place = ((Arc::clone(&record.origin.topic), record.origin.partition), record.epoch, record.origin.offset);
+        let place = (
+            (Arc::clone(&record.origin.topic), record.origin.partition),
+            record.epoch,
+            record.origin.offset,
+            record.timestamp,
+        );
         inner.tokens.insert(token, place);
         match self.sink.get().unwrap().send(&out, Token(token)) {
             Ok(()) => {
@@ -84,7 +89,7 @@ impl Echo {
                 Some(record)
             }
             Err(error) => {
-                let ((topic, partition), epoch, offset) = inner.tokens.remove(&token).unwrap();
+                let ((topic, partition), epoch, offset, _) = inner.tokens.remove(&token).unwrap();
                 let failure = match error {
                     SendError::TooLarge => DeliveryFailure::TooLarge,
                     SendError::Refused(text) => DeliveryFailure::Refused(text),
@@ -135,6 +140,10 @@ impl Echo {
 }
 
 impl Delivered for Echo {
+    fn created(&self, token: Token) -> Option<i64> {
+        self.inner.lock().tokens.get(&token.0)?.3
+    }
+
     fn delivered(&self, token: Token, result: Result<(), DeliveryFailure>) {
         match result {
             Ok(()) => {
@@ -144,7 +153,7 @@ impl Delivered for Echo {
         }
         let mut inner = self.inner.lock();
         match inner.tokens.remove(&token.0) {
-            Some((partition, epoch, offset)) => Self::finish(&mut inner, &partition, epoch, offset),
+            Some((partition, epoch, offset, _)) => Self::finish(&mut inner, &partition, epoch, offset),
             None => self.violation(format!("{token:?} was reported twice")),
         }
     }
