@@ -2,13 +2,17 @@
 
 mod chunks;
 mod refang;
+mod text;
 mod workers;
 mod write;
 
 use std::{
     io::{self, BufWriter, Write},
     path::PathBuf,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use anyhow::anyhow;
@@ -16,7 +20,7 @@ use clap::ValueEnum;
 
 use self::{chunks::Chunks, refang::Refang, write::Writer};
 use crate::{
-    cli::{Outcome, input},
+    cli::{Outcome, input, say},
     config,
     extract::{Config, Defang, Extractor},
     gate::{self, Gate},
@@ -38,7 +42,8 @@ pub(super) struct Args {
     /// Also list the host of a URL or e-mail address as an indicator of its own.
     #[arg(long)]
     hosts: bool,
-    /// Kinds to look for, separated by commas; all where it is not given.
+    /// Kinds to look for, separated by commas; where it is not given those that can be looked up:
+    /// ipv4, ipv6, domain, url, email, md5, sha1, sha256, sha512, cve. A wrong name lists all there are.
     #[arg(long, value_name = "KIND,…", value_delimiter = ',', value_parser = kind)]
     kinds: Vec<Kind>,
     /// A file with strings to note wherever they stand as whole words, one a line; may be given several times.
@@ -61,7 +66,7 @@ pub(super) enum Format {
 }
 
 fn kind(name: &str) -> Result<Kind, String> {
-    Kind::parse(name).ok_or_else(|| {
+    Kind::parse(&name.to_ascii_lowercase()).ok_or_else(|| {
         let known: Vec<&str> = Kind::all().map(Kind::as_str).collect();
         format!("one of {}", known.join(", "))
     })
@@ -79,12 +84,17 @@ pub(super) fn run(args: &Args) -> Outcome {
     }
     if !args.keywords.is_empty() {
         let files = args.keywords.iter().map(PathBuf::as_path);
-        config.keywords = Arc::new(config::read_keywords(files).map_err(|why| anyhow!("{why}"))?);
+        let keywords = config::read_keywords(files).map_err(|why| anyhow!("{why}"))?;
+        if keywords.is_empty() {
+            say("the list of keywords is empty: nothing is noted by it");
+        }
+        config.keywords = Arc::new(keywords);
     }
     let extractor = Extractor::new(&config);
     let places = input::places(&args.files)?;
     let bar = input::bar(&places);
     let mut out = BufWriter::with_capacity(1 << 18, io::stdout().lock());
+    let mut invalid = 0;
     let many = places.len() > 1;
     let chunks = Chunks::new(places, bar.clone());
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -92,12 +102,20 @@ pub(super) fn run(args: &Args) -> Outcome {
         let refang = Arc::new(Refang::new(extractor, &config));
         workers::in_order(cores, chunks, move || refang::worker(Arc::clone(&refang)), &mut out)?;
     } else {
-        let writer =
-            Arc::new(Writer { format: args.format, many, extractor, gate: Gate::new(&gate::Config::default()) });
+        let gate = Gate::new(&gate::Config::default());
+        let writer = Arc::new(Writer { format: args.format, many, extractor, gate, invalid: AtomicU64::new(0) });
         writer.header(&mut out)?;
-        workers::in_order(cores, chunks, move || write::worker(Arc::clone(&writer)), &mut out)?;
+        let shared = Arc::clone(&writer);
+        workers::in_order(cores, chunks, move || write::worker(Arc::clone(&shared)), &mut out)?;
+        invalid = writer.invalid.load(Ordering::Relaxed);
     }
     out.flush()?;
     bar.finish_and_clear();
+    if invalid > 0 {
+        let (lines, their) = if invalid == 1 { ("line is", "its") } else { ("lines are", "their") };
+        say(&format!(
+            "{invalid} {lines} not UTF-8: {their} other bytes were read; `run` passes such events on unparsed"
+        ));
+    }
     Ok(())
 }

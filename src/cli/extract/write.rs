@@ -1,10 +1,17 @@
 //! Indicators as objects, rows of a table, or comma-separated values.
 
-use std::{borrow::Cow, io::Write, sync::Arc};
+use std::{
+    borrow::Cow,
+    io::Write,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use serde::Serialize;
 
-use super::{Format, chunks::Chunk, workers::Work};
+use super::{Format, chunks::Chunk, text::Text, workers::Work};
 use crate::{
     extract::{Extraction, Extractor, Match},
     gate::{Gate, Suppression},
@@ -18,6 +25,8 @@ pub(super) struct Writer {
     pub(super) many: bool,
     pub(super) extractor: Extractor,
     pub(super) gate: Gate,
+    /// Lines that are not UTF-8.
+    pub(super) invalid: AtomicU64,
 }
 
 #[derive(Serialize)]
@@ -28,6 +37,8 @@ struct Line<'a> {
     indicators: Vec<Found<'a>>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     truncated: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    invalid_utf8: bool,
 }
 
 #[derive(Serialize)]
@@ -47,8 +58,12 @@ pub(super) fn worker(writer: Arc<Writer>) -> Work {
     let mut extraction = Extraction::default();
     Box::new(move |chunk, out| {
         for (number, line) in chunk.lines() {
-            writer.extractor.extract(line, &mut extraction);
-            writer.line(chunk, number, line, &extraction, out);
+            let text = Text::of(line);
+            if !text.is_whole() {
+                writer.invalid.fetch_add(1, Ordering::Relaxed);
+            }
+            writer.extractor.extract(&text.readable, &mut extraction);
+            writer.line(chunk, number, (line, &text), &extraction, out);
         }
     })
 }
@@ -67,12 +82,21 @@ impl Writer {
         }
     }
 
-    fn line(&self, chunk: &Chunk, number: u64, line: &[u8], extraction: &Extraction, out: &mut Vec<u8>) {
-        let found = extraction.matches().map(|found| self.found(found, line));
+    fn line(
+        &self,
+        chunk: &Chunk,
+        number: u64,
+        (line, text): (&[u8], &Text<'_>),
+        extraction: &Extraction,
+        out: &mut Vec<u8>,
+    ) {
+        let written = extraction.matches().filter(|found| text.was_written(&found.span));
+        let found = written.map(|found| self.found(found, line));
         let file = self.many.then_some(&*chunk.file);
         match self.format {
             Format::Json => {
-                let line = Line { file, line: number, indicators: found.collect(), truncated: extraction.truncated() };
+                let (truncated, invalid_utf8) = (extraction.truncated(), !text.is_whole());
+                let line = Line { file, line: number, indicators: found.collect(), truncated, invalid_utf8 };
                 // Writing plain values to memory does not fail.
                 serde_json::to_writer(&mut *out, &line).ok();
                 out.push(b'\n');

@@ -75,8 +75,11 @@ impl Table {
         if self.groups.is_empty() {
             return;
         }
-        // Some 8 to 16 bits a word, and fewer that are set: words begin alike.
-        self.heads = vec![0; (self.groups.len() / 8 + 1).next_power_of_two().max(64)];
+        // Some 8 to 16 bits for each head, of which there are fewer than words: words begin alike. Small enough to stay in the nearest cache.
+        let mut heads: Vec<u32> = self.groups.iter().map(|(key, _)| key.head as u32).collect();
+        heads.sort_unstable();
+        heads.dedup();
+        self.heads = vec![0; (heads.len() / 8 + 1).next_power_of_two().max(64)];
         // Some 16 to 32 bits a word: of other words one in a hundred passes.
         self.bits = vec![0; (self.groups.len() / 4 + 1).next_power_of_two().max(8)];
         self.slots = vec![0; (self.groups.len() * 2).next_power_of_two()];
