@@ -40,10 +40,15 @@ pub enum Found<'a> {
     Asked(IndicatorRef<'a>, &'a Entry),
 }
 
+/// How long nothing may be expected before that is believed: what another process has leased and does not call comes back within moments.
+const DOUBT: Duration = Duration::from_secs(1);
+
 /// A question and what is known of its indicators.
 #[derive(Debug)]
 pub struct Question {
     analyst: Analyst,
+    /// When an answer could be expected last (monotonic).
+    hoped: Duration,
     extraction: Extraction,
     /// Parallel to the extraction.
     known: Vec<Known>,
@@ -78,7 +83,7 @@ impl Analyst {
             },
         });
         let known = known.collect();
-        Question { analyst: self.clone(), extraction, known }
+        Question { analyst: self.clone(), hoped: self.clock.monotonic(), extraction, known }
     }
 
     fn ask_one(&self, subject: Indicator, tlp: Tlp) -> Known {
@@ -115,14 +120,15 @@ impl Question {
     }
 
     /// Whether all that was asked for has been answered, or given up.
-    pub fn is_over(&self) -> bool {
+    fn is_over(&self) -> bool {
         !self.known.iter().any(|known| matches!(known, Known::Asked { open: true, .. }))
     }
 
-    /// Takes in what has come; whether more can come within the time that is left.
+    /// Takes in what has come; whether to wait for more, of which some may come within the time that is left.
     pub fn settle(&mut self, left: Duration) -> bool {
         let mut waiting = false;
         let Analyst { enricher, cache, clock, .. } = &self.analyst;
+        let now = clock.monotonic();
         for known in &mut self.known {
             let Known::Asked { subject, entry, open } = known else { continue };
             if !*open {
@@ -135,7 +141,7 @@ impl Question {
                 *entry = current;
             } else {
                 // The flight is over; what came of it is in the cache, or about to be.
-                if let Hit::Fresh(current) | Hit::Stale(current) = cache.get(subject.borrowed(), clock.monotonic()) {
+                if let Hit::Fresh(current) | Hit::Stale(current) = cache.get(subject.borrowed(), now) {
                     *open = current
                         .assessment()
                         .sources
@@ -145,7 +151,10 @@ impl Question {
                 }
             }
         }
-        waiting
+        if waiting {
+            self.hoped = now;
+        }
+        waiting || (!self.is_over() && now.saturating_sub(self.hoped) < DOUBT)
     }
 }
 

@@ -46,8 +46,6 @@ pub(super) struct Args {
     json: bool,
 }
 
-/// How long nothing may be expected before that is believed: what another process has leased and does not call comes back within moments.
-const DOUBT: Duration = Duration::from_secs(1);
 /// Longest wait for the last words to the ledger.
 const LEAVE: Duration = Duration::from_secs(2);
 /// Longer than anybody waits, and short enough for clocks.
@@ -112,16 +110,11 @@ pub(super) fn run(args: &Args) -> Outcome {
 fn settle(questions: &mut [Question], end: Instant) {
     // Nobody wakes this channel: it is the timer of the loop below.
     let (_keep, tick) = mpsc::channel::<()>();
-    let mut hoped = Instant::now();
     loop {
-        let now = Instant::now();
-        let left = end.saturating_duration_since(now);
+        let left = end.saturating_duration_since(Instant::now());
         // All of them: each takes in what has come.
-        if questions.iter_mut().fold(false, |waiting, question| question.settle(left) | waiting) {
-            hoped = now;
-        }
-        let over = questions.iter().all(Question::is_over) || now.saturating_duration_since(hoped) >= DOUBT;
-        if over || left.is_zero() {
+        let waiting = questions.iter_mut().fold(false, |waiting, question| question.settle(left) | waiting);
+        if !waiting || left.is_zero() {
             return;
         }
         tick.recv_timeout(Duration::from_millis(10)).ok();
