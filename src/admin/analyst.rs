@@ -15,6 +15,10 @@ pub trait Analyst: Send + Sync + 'static {
     /// Asks for what a text holds, ahead of what events wait for and out of the reserve of the quotas.
     fn look_up(&self, text: &str) -> Box<dyn Inquiry>;
 
+    /// What is found in an event, what of it is kept back and why, what is known, and what would be asked and what that costs, in JSON. Nothing is
+    /// asked for.
+    fn explain(&self, event: &[u8]) -> String;
+
     /// Forgets what is known of the indicators in a text, here and in the whole fleet: the next sighting asks again. Returns them, as `kind value`.
     ///
     /// # Errors

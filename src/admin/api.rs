@@ -25,6 +25,8 @@ use crate::{
 
 /// Values in one call.
 const MOST_VALUES: usize = 100;
+/// Bytes of an event that is explained, at most.
+pub(super) const MOST_EVENT: usize = 1 << 20;
 /// Indicators that one look-up asks for.
 const MOST_INDICATORS: usize = 256;
 /// Look-ups that wait at a time: the others' connections are for probes.
@@ -125,6 +127,19 @@ pub(super) async fn look_up(
     };
     let results: Vec<String> = inquiries.iter().map(result).collect();
     Ok(as_json(format!("{{\"results\":[{}]}}", results.join(","))))
+}
+
+/// The event is the body, as it would arrive.
+pub(super) async fn explain(
+    State(shared): State<Arc<Shared>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Refusal> {
+    is_local(&shared, &headers)?;
+    if body.is_empty() {
+        return Err(refuse(StatusCode::BAD_REQUEST, "the body is the event to be explained; it is empty"));
+    }
+    Ok(as_json(analyst(&shared)?.explain(&body)))
 }
 
 pub(super) async fn purge(

@@ -147,6 +147,7 @@ fn router(shared: Arc<Shared>) -> Router {
         .route("/api/v1/indicators/{kind}/{*value}", get(api::known))
         .route("/api/v1/lookup", post(api::look_up))
         .route("/api/v1/purge", post(api::purge))
+        .route("/api/v1/explain", post(api::explain).layer(DefaultBodyLimit::max(api::MOST_EVENT)))
         .layer(DefaultBodyLimit::max(64 * 1024))
         .layer(map_response(with_headers))
         .with_state(shared)
@@ -257,6 +258,9 @@ mod tests {
                 (IndicatorKind::Ipv4, "192.0.2.2") => Err(Unknown::NotKnown),
                 _ => Err(Unknown::NoIndicator),
             }
+        }
+        fn explain(&self, event: &[u8]) -> String {
+            format!("{{\"bytes\":{}}}", event.len())
         }
         fn look_up(&self, _: &str) -> Box<dyn Inquiry> {
             Box::new(Answer(0))

@@ -17,11 +17,11 @@ use crate::{
 /// What an analyst's question needs. `Clone` shares it.
 #[derive(Clone, Debug)]
 pub struct Analyst {
-    extractor: Arc<Extractor>,
-    gate: Arc<Gate>,
-    cache: Cache,
-    enricher: Enricher,
-    clock: SharedClock,
+    pub(super) extractor: Arc<Extractor>,
+    pub(super) gate: Arc<Gate>,
+    pub(super) cache: Cache,
+    pub(super) enricher: Enricher,
+    pub(super) clock: SharedClock,
 }
 
 /// What is known of one indicator of a question.
@@ -203,6 +203,10 @@ impl admin::Analyst for Analyst {
 
     fn look_up(&self, text: &str) -> Box<dyn Inquiry> {
         Box::new(self.ask(text))
+    }
+
+    fn explain(&self, event: &[u8]) -> String {
+        self.explained(event).to_string()
     }
 
     fn purge(&self, text: &str) -> Result<Vec<(IndicatorKind, String)>, String> {

@@ -7,6 +7,7 @@ mod accounts;
 mod analyst;
 mod daemon;
 mod engine;
+mod explain;
 mod fleet;
 mod memory;
 mod reload;

@@ -1,17 +1,17 @@
 //! `sidelight budgets`: what is left of every provider's quota, of a running daemon or of the local file.
 
 use std::{
-    io::{self, Read, Write},
-    net::{SocketAddr, TcpStream},
+    io::{self, Write},
+    net::SocketAddr,
     time::Duration,
 };
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{Context as _, anyhow};
 use serde_json::Value;
 
 use crate::{
     app::{build_for_command, provider_reports},
-    cli::{ConfigArgs, Outcome, load_and_log, say},
+    cli::{ConfigArgs, Outcome, daemon, load_and_log, say},
     config::Config,
     model::SystemClock,
     state::Store,
@@ -30,10 +30,6 @@ pub(super) struct Args {
     json: bool,
 }
 
-/// A daemon that does not answer within this time is not asked any longer.
-const PATIENCE: Duration = Duration::from_secs(3);
-/// Bytes of an answer, at most.
-const MOST: u64 = 4 << 20;
 /// Longest wait for the last words to the ledger.
 const LEAVE: Duration = Duration::from_secs(2);
 
@@ -66,18 +62,7 @@ pub(super) fn run(args: &Args) -> Outcome {
 
 /// The accounts of a running daemon.
 fn ask(at: SocketAddr) -> anyhow::Result<Value> {
-    let mut stream = TcpStream::connect_timeout(&at, PATIENCE)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
-    write!(stream, "GET /api/v1/budgets HTTP/1.0\r\nHost: {at}\r\nAccept: application/json\r\n\r\n")?;
-    let mut answer = String::new();
-    stream.take(MOST).read_to_string(&mut answer)?;
-    let (head, body) = answer.split_once("\r\n\r\n").context("not an answer in HTTP")?;
-    let status = head.split(' ').nth(1).unwrap_or_default();
-    if status != "200" {
-        bail!("status {status}");
-    }
-    serde_json::from_str(body).context("the answer is no JSON")
+    daemon::get(at, "/api/v1/budgets")
 }
 
 /// The accounts in the local file.

@@ -7,7 +7,9 @@ mod bench;
 mod bench_triage;
 mod budgets;
 mod check;
+mod daemon;
 mod demo;
+mod explain;
 mod extract;
 mod input;
 mod lookup;
@@ -54,6 +56,8 @@ enum Command {
     Annotate(annotate::Args),
     /// Look indicators up by hand.
     Lookup(lookup::Args),
+    /// Say of one event what is found in it, what is kept back and why, what would be asked and what that costs.
+    Explain(explain::Args),
     /// Show what is left of the providers' quotas.
     Budgets(budgets::Args),
     /// Put dead letters back to the topics that they came from.
@@ -96,6 +100,7 @@ pub fn main() -> ExitCode {
         Command::Extract(args) => extract::run(&args),
         Command::Annotate(args) => annotate::run(&args),
         Command::Lookup(args) => lookup::run(&args),
+        Command::Explain(args) => explain::run(&args),
         Command::Budgets(args) => budgets::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::Simulate(args) => simulate::run(&args),

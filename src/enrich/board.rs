@@ -261,7 +261,8 @@ impl Board {
         Asked { entry, hopeful, open: true, joined: false }
     }
 
-    fn slots(&self, indicator: &Indicator, prior: Option<&Entry>, marking: Tlp, now: Duration) -> Vec<Slot> {
+    /// What each responsible provider would be asked, or why not.
+    pub(super) fn slots(&self, indicator: &Indicator, prior: Option<&Entry>, marking: Tlp, now: Duration) -> Vec<Slot> {
         let responsible = self.desks.iter().enumerate().filter(|(_, desk)| desk.supports(indicator.kind));
         responsible
             .map(|(provider, desk)| {

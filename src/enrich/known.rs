@@ -113,7 +113,7 @@ fn end_of(now: Duration, lives: Option<Duration>) -> Duration {
     lives.map_or(Duration::MAX, |lives| now.saturating_add(lives))
 }
 
-fn wall_at(at: Duration, now: Duration, wall_ms: i64) -> i64 {
+pub(super) fn wall_at(at: Duration, now: Duration, wall_ms: i64) -> i64 {
     wall_ms.saturating_add(i64::try_from(at.saturating_sub(now).as_millis()).unwrap_or(i64::MAX))
 }
 

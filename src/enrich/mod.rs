@@ -42,6 +42,7 @@ mod keys;
 mod keys_tests;
 mod known;
 mod leases;
+mod outlook;
 mod poll;
 mod pool;
 #[cfg(test)]
@@ -73,6 +74,7 @@ pub use board::Counts;
 pub use config::Config;
 pub use desk::{Dice, Setup};
 pub use fleet::FleetState;
+pub use outlook::{Outlook, Prospect};
 pub use pool::Warmth;
 pub use replay::Replay;
 pub use status::{KeyHealth, KeyStatus, ProviderStatus};

@@ -493,3 +493,29 @@ fn a_new_key_opens_a_provider_again_and_an_old_refusal_does_not_close_it() {
     bench.clock.advance(SECOND);
     assert_eq!(bench.finish(0, 3, failed(FailReason::Unauthorized)), Finished::Disabled(FailReason::Unauthorized));
 }
+
+#[test]
+fn an_outlook_says_what_would_be_asked_and_asks_nothing() {
+    let mut bench = Bench::new("1/min", 100);
+    let sighting =
+        |tlp| Sighting { role: Role::Destination, urgency: Urgency::Ordinary, tlp, event: EventContext::default() };
+    let asked = |outlook: &Outlook| -> Vec<(bool, Option<&str>)> {
+        outlook.prospects.iter().map(|prospect| (prospect.is_asked, prospect.answer.reason())).collect()
+    };
+    let (now, wall) = bench.now();
+    let outlook = bench.board.outlook(&address(1), None, sighting(Tlp::Clear), now, wall);
+    assert_eq!(asked(&outlook), [(true, Some("queued")), (true, Some("queued"))]);
+    assert!(outlook.worth > 0 && !outlook.is_waiting);
+    let kept = bench.board.outlook(&address(1), None, sighting(Tlp::Amber), now, wall);
+    assert_eq!(asked(&kept), [(false, Some("tlp")), (true, Some("queued"))], "its marking is not for the first");
+    let hash = Indicator::new(IndicatorKind::Md5, "9e107d9d372bb6826bd81d3542a419d6");
+    assert!(bench.board.outlook(&hash, None, sighting(Tlp::Clear), now, wall).prospects.is_empty());
+    assert!(bench.take(0).is_err(), "nothing was asked");
+
+    bench.ask(1);
+    let waiting = bench.board.outlook(&address(1), None, sighting(Tlp::Clear), now, wall);
+    assert!(waiting.is_waiting && waiting.worth >= outlook.worth);
+    bench.take(0).expect("a call");
+    let spent = bench.board.outlook(&address(2), None, sighting(Tlp::Clear), now, wall);
+    assert_eq!(asked(&spent)[0], (true, Some("quota")), "later");
+}

@@ -27,6 +27,17 @@ impl Tlp {
             _ => None,
         }
     }
+
+    /// The name of this marking.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Clear => "clear",
+            Self::Green => "green",
+            Self::Amber => "amber",
+            Self::AmberStrict => "amber+strict",
+            Self::Red => "red",
+        }
+    }
 }
 
 /// What an event says of its own marking.

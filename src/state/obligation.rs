@@ -93,16 +93,6 @@ struct Wire {
     ind: Vec<(String, String, String, Vec<String>)>,
 }
 
-const fn marking(tlp: Tlp) -> &'static str {
-    match tlp {
-        Tlp::Clear => "clear",
-        Tlp::Green => "green",
-        Tlp::Amber => "amber",
-        Tlp::AmberStrict => "amber+strict",
-        Tlp::Red => "red",
-    }
-}
-
 /// The value under this key.
 pub fn encode(key: &[u8], owed: &Obligation) -> Vec<u8> {
     let indicator = |sighted: &Sighted| {
@@ -114,7 +104,7 @@ pub fn encode(key: &[u8], owed: &Obligation) -> Vec<u8> {
         ts: owed.timestamp,
         id: owed.id.clone(),
         until: owed.until_ms,
-        tlp: marking(owed.tlp).to_owned(),
+        tlp: owed.tlp.as_str().to_owned(),
         truncated: owed.truncated,
         ind: owed.indicators.iter().map(indicator).collect(),
     };

@@ -51,6 +51,25 @@ fn an_analyst_looks_up_reads_and_purges_in_a_fleet() {
     let token = "Authorization: Bearer a word of the analysts\r\n";
     assert_eq!(call(first, "GET", &known, "", "").0, 404, "nobody has seen it");
 
+    // What an event would cost, before and after; nothing is asked by that.
+    let event = connection("evt-0", &value);
+    let explained = |daemon: &Daemon| {
+        let (status, answer) = call(daemon, "POST", "/api/v1/explain", "", &event);
+        assert_eq!(status, 200, "{answer}");
+        let mut found = answer["indicators"].as_array().unwrap().iter();
+        let one = found.find(|found| found["ioc_value"] == json!(value)).unwrap().clone();
+        (one, answer["cost"].clone())
+    };
+    let (one, cost) = explained(first);
+    assert_eq!((&one["decision"], one["providers"].as_array().map(Vec::len)), (&json!("to_ask"), Some(2)), "{one}");
+    assert!(one["worth"].as_i64() > Some(0) && one["assessment"].is_null(), "{one}");
+    assert_eq!(
+        cost,
+        json!([{ "provider": "abuseipdb", "units": 1 }, { "provider": "virustotal", "units": 1 }]),
+        "private addresses cost nothing"
+    );
+    assert_eq!(call(first, "POST", "/api/v1/explain", "", "").0, 400);
+
     // Nobody looks up without the token.
     let body = json!({ "values": [value, "10.0.0.5", "no indicator"] }).to_string();
     assert_eq!(call(first, "POST", "/api/v1/lookup", "", &body).0, 401);
@@ -73,6 +92,9 @@ fn an_analyst_looks_up_reads_and_purges_in_a_fleet() {
         assert_eq!(indicator["confidence_score"], found["confidence_score"], "{indicator}");
         assert_eq!((&indicator["ioc_type"], &indicator["fields"]), (&json!("ipv4"), &Value::Null), "{indicator}");
     }
+    let (one, cost) = explained(second);
+    assert_eq!((&one["decision"], &cost), (&json!("known"), &json!([])), "{one}");
+    assert_eq!(one["assessment"]["confidence_score"], found["confidence_score"], "{one}");
     let output = Tap::open(&stage.output());
     let feeder = Feeder::new(&stage.input());
     feeder.send_all(0, &[Wire::keyed(0, "k", connection("evt-1", &value))]);

@@ -208,6 +208,38 @@ fn lookup_says_what_the_providers_know() {
 }
 
 #[test]
+fn explain_says_what_an_event_holds_and_what_asking_costs() {
+    let _turn = beside_others();
+    let stage = offline("e2e-explain");
+    let ip = address(81, 4);
+    let event = format!(
+        r#"{{"event":{{"severity":9}},"host":{{"name":"ws-7"}},"source":{{"ip":"10.0.0.5"}},"destination":{{"ip":"{ip}"}},"url":{{"full":"https://shop-4.com/x?token=abc"}}}}"#
+    );
+    let out = run_with(&mut stage.command("explain"), event.as_bytes());
+    assert_eq!(out.status.code(), Some(0), "{}", text(&out.stderr));
+    let said = text(&out.stdout);
+    for part in [
+        "json_object, severity critical, host ws-7, TLP clear\n",
+        "ipv4 10.0.0.5  (source in source.ip)\n  never looked up: private_address\n",
+        "  sent as https://shop-4.com/x\n  would be asked about, worth ",
+        "\nunits in all: abuseipdb 1, virustotal 2\n",
+    ] {
+        assert!(said.contains(part), "{part:?} is not in {said}");
+    }
+    assert!(text(&out.stderr).contains("no daemon is up"));
+    // Of several lines it has to be said which; a marking keeps what is in the event from the providers.
+    let lines = format!("x\n{{\"tlp\":\"red\",\"ip\":\"{ip}\"}}\n");
+    let out = run_with(&mut stage.command("explain"), lines.as_bytes());
+    assert_eq!((out.status.code(), text(&out.stderr).contains("--line")), (Some(1), true));
+    let out = run_with(stage.command("explain").args(["--json", "--line", "2"]), lines.as_bytes());
+    let said: Value = serde_json::from_slice(&out.stdout).unwrap();
+    let found = &said["indicators"][0];
+    assert_eq!((&said["tlp"], &found["decision"]), (&json!("red"), &json!("not_asked")), "{said}");
+    assert_eq!((&found["providers"][0]["reason"], &said["cost"]), (&json!("tlp"), &json!([])), "{said}");
+    assert!(stage.providers.calls().is_empty(), "nothing is asked");
+}
+
+#[test]
 fn lookup_in_json_is_what_an_annotation_says() {
     let _turn = beside_others();
     let stage = offline("e2e-lookup-json");

@@ -143,14 +143,12 @@ impl Client {
                 Tag::RD_KAFKA_VTYPE_END,
             )
         };
-        match code {
-            library::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR => {
-                // They belong to the record now.
-                std::mem::forget(headers);
-                Ok(())
-            }
-            refused => Err(refused.into()),
+        if code != library::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
+            return Err(code.into());
         }
+        // They belong to the record now.
+        std::mem::forget(headers);
+        Ok(())
     }
 }
 
