@@ -13,7 +13,6 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use sidelight::{
     app::Engine,
@@ -52,7 +51,7 @@ fn pipeline(c: &mut Criterion) {
     let (engine, pipeline) = Engine::build(&config, SystemClock::shared()).unwrap();
     let mut dice = Dice::new(1);
     let recipe = Recipe::new(&mut dice, 1_000, 640);
-    let events: Vec<Bytes> = (0..EVENTS).map(|n| Bytes::from(event(&recipe, &mut dice, n as u64))).collect();
+    let events: Vec<Vec<u8>> = (0..EVENTS).map(|n| event(&recipe, &mut dice, n as u64).into()).collect();
     let mut extraction = Extraction::default();
     for event in &events {
         engine.extractor.extract(event, &mut extraction);

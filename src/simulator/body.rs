@@ -8,7 +8,7 @@ use std::{
 };
 
 use axum::body::Body;
-use bytes::Bytes;
+use axum::body::Bytes;
 use tokio::{
     io::{AsyncRead, ReadBuf},
     time::{Instant, Sleep, sleep},

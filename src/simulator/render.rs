@@ -6,7 +6,7 @@ use axum::{
     body::Body,
     http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header},
 };
-use bytes::Bytes;
+use axum::body::Bytes;
 use flate2::{Compression, write::GzEncoder};
 use jiff::{Timestamp, fmt::rfc2822::DateTimePrinter};
 use serde_json::{Value, json};
