@@ -50,10 +50,22 @@ pub struct Ticket<T> {
     began: Reading,
 }
 
+/// What calls are wanted for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Need {
+    /// Units that a call costs.
+    pub cost: u32,
+    /// How they are paid.
+    pub urgency: Urgency,
+    /// Items that wait for such calls.
+    pub waiting: usize,
+}
+
 /// A request on its way.
 #[derive(Clone, Debug)]
 struct Asked<T> {
     began: Reading,
+    urgency: Urgency,
     items: Vec<T>,
 }
 
@@ -81,8 +93,8 @@ pub struct Purse<T> {
     over_since: Option<Duration>,
     /// Calls that are under way.
     under_way: usize,
-    /// By its own clock, not to ask again before.
-    quiet_until: Duration,
+    /// By its own clock, not to ask again before: for ordinary work, and for what may be paid from the reserve.
+    quiet_until: [Duration; 2],
     /// Refusals in a row.
     refusals: u32,
     /// How long a return waits for more calls to end.
@@ -100,7 +112,7 @@ impl<T: Clone> Purse<T> {
             over: BTreeMap::new(),
             over_since: None,
             under_way: 0,
-            quiet_until: Duration::ZERO,
+            quiet_until: [Duration::ZERO; 2],
             refusals: 0,
             gathered_for: (window / 100).clamp(GATHERED_FOR.0, GATHERED_FOR.1),
         }
@@ -143,33 +155,49 @@ impl<T: Clone> Purse<T> {
         self.tickets.iter().map(|ticket| ticket.item.clone()).chain(asked).collect()
     }
 
-    /// Not to ask again before this, by its own monotonic clock.
-    pub const fn quiet_until(&self) -> Duration {
-        self.quiet_until
+    /// Not to ask again before this for work of this urgency, by its own monotonic clock.
+    pub const fn quiet_until(&self, urgency: Urgency) -> Duration {
+        let [ordinary, urgent] = self.quiet_until;
+        match urgency {
+            Urgency::Ordinary => ordinary,
+            Urgency::Urgent => urgent,
+        }
     }
 
-    /// How many items to ask for now by calls of this cost, of `waiting` that wait; 0 for none. `slots` are the calls that can be under way at the same time,
-    /// `now_ms` the time of the ledger.
-    pub fn wants(&self, ledger: &Ledger, cost: u32, waiting: usize, slots: usize, now: Reading, now_ms: i64) -> usize {
-        if waiting == 0 || self.asked.len() >= REQUESTS || now.monotonic < self.quiet_until {
+    const fn set_quiet_until(&mut self, urgency: Urgency, until: Duration) {
+        let [ordinary, urgent] = &mut self.quiet_until;
+        match urgency {
+            Urgency::Ordinary => *ordinary = until,
+            Urgency::Urgent => *urgent = until,
+        }
+    }
+
+    /// How many items to ask for now; 0 for none. `slots` are the calls that can be under way at the same time, `now_ms` the time of the ledger.
+    pub fn wants(&self, ledger: &Ledger, need: Need, slots: usize, now: Reading, now_ms: i64) -> usize {
+        let Need { urgency, waiting, .. } = need;
+        if waiting == 0 || self.asked.len() >= REQUESTS || now.monotonic < self.quiet_until(urgency) {
             return 0;
         }
         let on_its_way: usize = self.asked.values().map(|asked| asked.items.len()).sum();
         let held = on_its_way + self.tickets.len();
-        let size = self.size(ledger, cost, now_ms);
-        // No more than can be called while the lease is young.
-        let most = slots.saturating_mul(4 * self.batch()).saturating_sub(held);
+        let size = self.size(ledger, need, now_ms);
+        // No more than can be called while the lease is young; what is urgent does not wait until ordinary calls have begun.
+        let rounds = match urgency {
+            Urgency::Ordinary => 4,
+            Urgency::Urgent => 5,
+        };
+        let most = slots.saturating_mul(rounds * self.batch()).saturating_sub(held);
         let whole = MAX_CLAIMS - MAX_CLAIMS % self.batch();
         size.saturating_mul(self.batch()).min(most).min(waiting).min(whole)
     }
 
     /// Calls in one request: few where units are few, so that a crash costs little; many where they come by the hundred, so that the ledger stays short.
-    fn size(&self, ledger: &Ledger, cost: u32, now_ms: i64) -> usize {
+    fn size(&self, ledger: &Ledger, Need { cost, urgency, .. }: Need, now_ms: i64) -> usize {
         let replicas = ledger.replicas() as u64;
-        let room = ledger.capacity(&self.provider, 0, cost, Urgency::Ordinary, now_ms);
+        let room = ledger.capacity(&self.provider, 0, cost, urgency, now_ms);
         // An eighth of what there is, or what half a second brings.
         let eighth = room / (8 * replicas);
-        let brings = ledger.capacity(&self.provider, 1_000, cost, Urgency::Ordinary, now_ms).saturating_sub(room);
+        let brings = ledger.capacity(&self.provider, 1_000, cost, urgency, now_ms).saturating_sub(room);
         let half = brings / (2 * replicas);
         usize::try_from(eighth.max(half)).unwrap_or(MAX_CLAIMS).clamp(1, MAX_CLAIMS)
     }
@@ -177,7 +205,7 @@ impl<T: Clone> Purse<T> {
     /// Asks for calls of this cost: the request to send under this number.
     pub fn ask(&mut self, seq: u64, items: Vec<(T, u64)>, cost: u32, urgency: Urgency, now: Reading) -> Record {
         let (items, claims): (Vec<T>, Vec<u64>) = items.into_iter().unzip();
-        self.asked.insert(seq, Asked { began: now, items });
+        self.asked.insert(seq, Asked { began: now, urgency, items });
         Record::Request {
             provider: self.provider.clone(),
             urgent: urgency == Urgency::Urgent,
@@ -214,15 +242,31 @@ impl<T: Clone> Purse<T> {
             // A little later than the ledger says, and later each time: its time is known only as well as its last record is young.
             self.refusals = if answered.won > 0 { 0 } else { self.refusals + 1 };
             let wait = Duration::from_millis(u64::try_from(granted.retry_at.saturating_sub(now_ms)).unwrap_or(0));
-            let extra = Duration::from_millis(5 << self.refusals.min(4));
-            self.quiet_until = now.monotonic.saturating_add(wait).saturating_add(extra);
+            let until = now.monotonic.saturating_add(wait).saturating_add(self.extra());
+            self.set_quiet_until(asked.urgency, until);
+            if asked.urgency == Urgency::Urgent {
+                // What is refused to urgent work is not there for any other.
+                self.set_quiet_until(Urgency::Ordinary, self.quiet_until(Urgency::Ordinary).max(until));
+            }
         }
         answered
     }
 
-    /// Calls of this cost that are worth a request where units are short: half of what it would ask for.
-    fn worthwhile(&self, ledger: &Ledger, cost: u32, waiting: usize, now_ms: i64) -> u64 {
-        self.size(ledger, cost, now_ms).min(waiting.div_ceil(self.batch()).max(1)).div_ceil(2) as u64
+    /// How much later than the ledger says it asks again after a refusal.
+    fn extra(&self) -> Duration {
+        Duration::from_millis(5 << self.refusals.min(4))
+    }
+
+    /// Calls that are worth a request where units are short: half of what it would ask for.
+    fn worthwhile(&self, ledger: &Ledger, need: Need, now_ms: i64) -> u64 {
+        self.size(ledger, need, now_ms).min(need.waiting.div_ceil(self.batch()).max(1)).div_ceil(2) as u64
+    }
+
+    /// How long it takes, as the ledger stands, until there are units that are worth a request.
+    fn wait(&self, ledger: &Ledger, need: Need, now_ms: i64) -> Duration {
+        let calls = u32::try_from(self.worthwhile(ledger, need, now_ms)).unwrap_or(u32::MAX);
+        let at = ledger.admits_at(&self.provider, calls, need.cost, need.urgency, now_ms);
+        Duration::from_millis(u64::try_from(at.saturating_sub(now_ms)).unwrap_or(0))
     }
 
     /// What the calls of this request are for that may start.
@@ -230,23 +274,31 @@ impl<T: Clone> Purse<T> {
         self.tickets.iter().filter(move |ticket| ticket.lease == seq).map(|ticket| &ticket.item)
     }
 
-    /// Something changed in the ledger: where this replica would get units that are worth it, it need not wait any longer.
-    pub fn reconsider(&mut self, ledger: &Ledger, replica: u64, cost: u32, waiting: usize, now: Reading, now_ms: i64) {
-        if self.quiet_until > now.monotonic
-            && ledger.allowed(&self.provider, replica, cost, Urgency::Ordinary, now_ms)
-                >= self.worthwhile(ledger, cost, waiting, now_ms)
-        {
-            self.quiet_until = now.monotonic;
+    /// Something changed in the ledger: where this replica would get units that are worth it, it need not wait any longer; where they come back sooner than it was
+    /// told, since calls that were under way have ended, no longer than that.
+    pub fn reconsider(&mut self, ledger: &Ledger, replica: u64, need: Need, now: Reading, now_ms: i64) {
+        let told = self.quiet_until(need.urgency);
+        if told <= now.monotonic {
+            return;
+        }
+        let worthwhile = self.worthwhile(ledger, need, now_ms);
+        if ledger.allowed(&self.provider, replica, need.cost, need.urgency, now_ms) >= worthwhile {
+            return self.set_quiet_until(need.urgency, now.monotonic);
+        }
+        let wait = self.wait(ledger, need, now_ms);
+        // Units that are there now are for those whose turn it is.
+        if !wait.is_zero() {
+            let until = now.monotonic.saturating_add(wait).saturating_add(self.extra());
+            self.set_quiet_until(need.urgency, told.min(until));
         }
     }
 
     /// After a refusal: until there are units that are worth it, but not much longer than it was told.
-    pub fn wait_for_more(&mut self, ledger: &Ledger, cost: u32, waiting: usize, now: Reading, now_ms: i64) {
-        let calls = u32::try_from(self.worthwhile(ledger, cost, waiting, now_ms)).unwrap_or(u32::MAX);
-        let at = ledger.admits_at(&self.provider, calls, cost, Urgency::Ordinary, now_ms);
-        let wait = Duration::from_millis(u64::try_from(at.saturating_sub(now_ms)).unwrap_or(0));
-        let until = now.monotonic.saturating_add(wait).min(self.quiet_until.saturating_add(WAITED_FOR_MORE));
-        self.quiet_until = self.quiet_until.max(until);
+    pub fn wait_for_more(&mut self, ledger: &Ledger, need: Need, now: Reading, now_ms: i64) {
+        let told = self.quiet_until(need.urgency);
+        let until =
+            now.monotonic.saturating_add(self.wait(ledger, need, now_ms)).min(told.saturating_add(WAITED_FOR_MORE));
+        self.set_quiet_until(need.urgency, told.max(until));
     }
 
     /// Since when the oldest request waits for its answer.

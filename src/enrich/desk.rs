@@ -186,7 +186,7 @@ impl Desk {
             return false;
         }
         let urgency = if place.is_urgent() { Urgency::Urgent } else { Urgency::Ordinary };
-        let ahead = self.ahead(now, wait, cost);
+        let ahead = self.ahead(now, wait, cost, urgency);
         if !self.typical.is_zero() {
             // Calls that the slots can start and finish until then.
             let rounds = wait.as_secs_f64() / self.typical.as_secs_f64();
@@ -197,16 +197,20 @@ impl Desk {
         ahead < self.capacity_within(now, wait, cost, urgency)
     }
 
-    /// Calls that may come before one of this price which joins the line now: of another price no more than can be paid for within `wait`.
-    fn ahead(&self, now: Duration, wait: Duration, cost: u32) -> u64 {
+    /// Calls that may come before one of this price which joins the line now: of another price no more than can be paid for within `wait`. Before what may be
+    /// paid from the reserve only others of the kind.
+    fn ahead(&self, now: Duration, wait: Duration, cost: u32, urgency: Urgency) -> u64 {
         let calls = |(its_cost, ready): (u32, usize)| {
             let calls = (ready / self.batch) as u64;
             if its_cost == cost || calls == 0 {
                 return calls;
             }
-            calls.min(self.capacity_within(now, wait, its_cost, Urgency::Ordinary))
+            calls.min(self.capacity_within(now, wait, its_cost, urgency))
         };
-        self.queue.by_price().map(calls).fold(0, u64::saturating_add)
+        match urgency {
+            Urgency::Ordinary => self.queue.by_price().map(calls).fold(0, u64::saturating_add),
+            Urgency::Urgent => self.queue.urgent_by_price().map(calls).fold(0, u64::saturating_add),
+        }
     }
 
     /// Until when the next call is left open for more indicators; `None` when it is full, or has been open for long enough.
@@ -295,12 +299,22 @@ impl Desk {
             return None;
         }
         let blocked = self.blocked(cost, now);
-        // It may be paid from the reserve.
-        let may_come = matches!(blocked, Some((Blocked::Quota, Some(_))))
-            && place.is_urgent()
-            && self.queue.is_held(place)
-            && self.capacity_within(now, Duration::ZERO, cost, Urgency::Urgent) > 0;
-        if may_come { None } else { blocked }
+        let is_short = matches!(blocked, Some((Blocked::Quota, Some(_))));
+        if is_short && self.is_for_reserve(place, cost, now) { None } else { blocked }
+    }
+
+    /// Whether what waits in this place can be paid from the reserve now, after those before it.
+    fn is_for_reserve(&self, place: Place, cost: u32, now: Duration) -> bool {
+        if !place.is_urgent() {
+            return false;
+        }
+        let room = self.capacity_within(now, Duration::ZERO, cost, Urgency::Urgent).saturating_mul(self.batch as u64);
+        if self.queue.is_held(place) {
+            return room > 0;
+        }
+        let most = usize::try_from(room).unwrap_or(usize::MAX);
+        self.may_use_reserve(place, cost, self.outlook(cost).as_ref(), now)
+            && self.queue.urgent_before(place, cost, most) < most
     }
 
     /// Whether more wait than the budget lets through within `wait`: then the quota is what they wait for, and the shortest window is when to look again.

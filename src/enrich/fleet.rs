@@ -183,7 +183,7 @@ impl Board {
                         desk.took_of_reserve(u64::from(granted.calls), cost);
                     }
                     self.turn_to(provider, key);
-                    self.answered(provider, id.seq, &granted, now);
+                    self.answered(provider, (id.seq, urgency), &granted, now);
                 }
                 provider
             }
@@ -198,7 +198,7 @@ impl Board {
     }
 
     /// A request of this replica with the key in use was answered.
-    fn answered(&mut self, provider: usize, seq: u64, granted: &Granted, now: Reading) {
+    fn answered(&mut self, provider: usize, (seq, urgency): (u64, Urgency), granted: &Granted, now: Reading) {
         let (Some(desk), Some(member)) = (self.desks.get_mut(provider), &self.member) else { return };
         let Some(lease) = &mut desk.key.lease else { return };
         let there = member.fleet.look(|_, there| there).unwrap_or_default();
@@ -224,10 +224,9 @@ impl Board {
             self.review(&indicator, now.monotonic, now.wall_ms);
         }
         if let (Some(kind), Some(desk), Some(member)) = (refused, self.desks.get_mut(provider), &self.member) {
-            let cost = desk.cost(kind);
-            let waiting = desk.queue.ready_at(cost);
+            let need = desk.queue.need(urgency, desk.cost(kind));
             if let Some(lease) = &mut desk.key.lease {
-                member.fleet.look(|ledger, there| lease.purse.wait_for_more(ledger, cost, waiting, now, there));
+                member.fleet.look(|ledger, there| lease.purse.wait_for_more(ledger, need, now, there));
             }
         }
     }
@@ -238,13 +237,18 @@ impl Board {
             self.look_for_terms();
         }
         let (Some(desk), Some(member)) = (self.desks.get_mut(provider), &self.member) else { return };
-        // As the next request asks.
-        let cost = desk.queue.first(Urgency::Ordinary).map_or_else(|| desk.next_cost(), |(_, cost)| cost);
-        let (name, waiting) = (&*desk.key.account, desk.queue.ready_at(cost));
+        // As the next requests ask.
+        let needs = [Urgency::Ordinary, Urgency::Urgent].map(|urgency| {
+            let cost = desk.queue.first(urgency).map_or_else(|| desk.next_cost(), |(_, cost)| cost);
+            desk.queue.need(urgency, cost)
+        });
+        let name = &*desk.key.account;
         let lease = &mut desk.key.lease;
         let paused = member.fleet.look(|ledger, there| {
             if let Some(lease) = lease {
-                lease.purse.reconsider(ledger, member.replica, cost, waiting, now, there);
+                for need in needs {
+                    lease.purse.reconsider(ledger, member.replica, need, now, there);
+                }
             }
             Some(ledger.paused_until(name)).filter(|until| *until > there)
         });

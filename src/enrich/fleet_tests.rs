@@ -36,6 +36,7 @@ struct Replicas {
     /// Records do not reach the log.
     cut: bool,
     quota: &'static str,
+    reserve: f64,
     batch: usize,
 }
 
@@ -47,10 +48,17 @@ impl Replicas {
     /// Of a provider that is asked about this many at once.
     fn batched(quota: &'static str, count: u64, batch: usize) -> Self {
         let clock = ManualClock::at(1_795_428_000_000);
-        let mut replicas = Self { clock, boards: Vec::new(), log: Vec::new(), cut: false, quota, batch };
+        let mut replicas = Self { clock, boards: Vec::new(), log: Vec::new(), cut: false, quota, reserve: 0.0, batch };
         for n in 0..count {
             replicas.start(n + 1);
         }
+        replicas
+    }
+
+    /// One replica that keeps a share of its quota for what is urgent.
+    fn reserving(quota: &'static str, reserve: f64) -> Self {
+        let mut replicas = Self { reserve, ..Self::new(quota, 0) };
+        replicas.start(1);
         replicas
     }
 
@@ -61,7 +69,13 @@ impl Replicas {
         let cache = Cache::new(&cache_config, Arc::clone(&shared));
         let setup = Setup {
             provider: Arc::new(Silent(self.batch)),
-            budget: Budget::in_ledger(fleet.clone(), "virustotal", self.quota.parse().expect("a quota"), None, 0.0),
+            budget: Budget::in_ledger(
+                fleet.clone(),
+                "virustotal",
+                self.quota.parse().expect("a quota"),
+                None,
+                self.reserve,
+            ),
             breaker: Breaker::new(Arc::clone(&shared), Box::new(|| 0.0)),
             max_in_flight: 8,
             max_tlp: crate::model::Tlp::Green,
@@ -112,10 +126,14 @@ impl Replicas {
     }
 
     fn ask(&mut self, replica: usize, n: u8) -> Asked {
+        self.ask_as(replica, n, Urgency::Ordinary)
+    }
+
+    fn ask_as(&mut self, replica: usize, n: u8, urgency: Urgency) -> Asked {
         let now = self.now();
         let sighting = Sighting {
             role: Role::Destination,
-            urgency: Urgency::Ordinary,
+            urgency,
             tlp: crate::model::Tlp::Clear,
             event: EventContext::default(),
         };
@@ -423,4 +441,55 @@ fn who_waits_for_a_late_answer_of_the_ledger_says_what_the_ledger_has() {
     let used_up = late(&mut fleet, 3);
     assert!(matches!(used_up, Answer::Throttled { reason: Reason::Quota, retry_at: Some(_) }), "{used_up:?}");
     assert!(!fleet.ask(1, 3).hopeful);
+}
+
+/// Turns of the dispatcher of one replica for so long, calls taking 50 ms: what was asked about, and when.
+fn asked_within(fleet: &mut Replicas, length: Duration) -> Vec<(Duration, u8)> {
+    let end = fleet.clock.monotonic() + length;
+    let (mut under_way, mut started): (Vec<(Duration, u8)>, Vec<_>) = (Vec::new(), Vec::new());
+    while fleet.clock.monotonic() < end {
+        let now = fleet.clock.monotonic();
+        while let Ok(indicator) = fleet.take(0) {
+            let n = indicator.value.rsplit('.').next().and_then(|n| n.parse().ok()).expect("ours");
+            started.push((now, n));
+            under_way.push((now + MS(50), n));
+        }
+        let (over, rest) = under_way.into_iter().partition(|(end, _)| *end <= now);
+        under_way = rest;
+        for (_, n) in over {
+            fleet.finish(0, n, clean());
+        }
+        fleet.exchange();
+        fleet.clock.advance(MS(10));
+    }
+    started
+}
+
+#[test]
+fn the_reserve_is_there_for_what_is_urgent_while_others_wait() {
+    let mut fleet = Replicas::reserving("30/min", 0.2);
+    for n in 0..100 {
+        fleet.ask(0, n);
+    }
+    assert_eq!(asked_within(&mut fleet, MS(5_000)).len(), 24, "the rest is kept");
+    assert!(fleet.ask_as(0, 200, Urgency::Urgent).hopeful, "it need not wait behind the others");
+    let urgent = asked_within(&mut fleet, MS(500));
+    assert_eq!(urgent.iter().map(|(_, n)| *n).collect::<Vec<_>>(), [200]);
+    for n in 201..220 {
+        fleet.ask_as(0, n, Urgency::Urgent);
+    }
+    assert_eq!(asked_within(&mut fleet, MS(10_000)).len(), 5, "until the quota is used up");
+}
+
+#[test]
+fn a_small_quota_is_used_as_its_window_slides() {
+    // Little more than a second apart, and all of a minute's as soon as they are free again.
+    for (quota, length, least) in [("1/s", 30_000, 23), ("10/s", 10_000, 70), ("4/min", 300_000, 19)] {
+        let mut fleet = Replicas::new(quota, 1);
+        for n in 0..250 {
+            fleet.ask(0, n);
+        }
+        let asked = asked_within(&mut fleet, MS(length));
+        assert!(asked.len() >= least, "{quota}: {} calls in {length} ms", asked.len());
+    }
 }

@@ -203,20 +203,18 @@ impl Board {
         let Some(urgency) = desk.pays(now.monotonic) else { return };
         let Some((_, cost)) = desk.queue.first(urgency) else { return };
         let Some(lease) = &mut desk.key.lease else { return };
-        let (waiting, slots) = (desk.queue.ready_at(cost), desk.slots);
+        let (need, waiting, slots) = (desk.queue.need(urgency, cost), desk.queue.ready_at(cost), desk.slots);
         if desk.queue.is_mixed() {
             // The refusal that it waits for the end of may have been one of dearer calls.
             let replica = member.replica();
-            member.fleet().look(|ledger, there| lease.purse.reconsider(ledger, replica, cost, waiting, now, there));
+            member.fleet().look(|ledger, there| lease.purse.reconsider(ledger, replica, need, now, there));
         }
         // A call that is not full goes on being gathered as long as one before it has not begun.
         if waiting < desk.batch && lease.purse.has_not_begun() {
             return;
         }
-        let wants = member
-            .fleet()
-            .look(|ledger, there| lease.purse.wants(ledger, cost, waiting, slots, now, there))
-            .unwrap_or(0);
+        let wants =
+            member.fleet().look(|ledger, there| lease.purse.wants(ledger, need, slots, now, there)).unwrap_or(0);
         // The reserve is for those that are urgent; what is left of their last call costs nothing more, and others fill it.
         let mut items = Vec::with_capacity(wants);
         let mut most = wants;
@@ -286,7 +284,8 @@ fn idle(desk: &Desk, now: Duration) -> Idle {
         if let Some(until) = desk.open_until(now) {
             at(until);
         }
-        at(lease.purse.quiet_until().max(now + Duration::from_millis(1)).min(now + LOOK));
+        let urgency = desk.pays(now).unwrap_or(Urgency::Ordinary);
+        at(lease.purse.quiet_until(urgency).max(now + Duration::from_millis(1)).min(now + LOOK));
     }
     if !lease.purse.is_idle() {
         at(now + LOOK);

@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    budget::Urgency,
+    budget::{Urgency, purse::Need},
     model::{Indicator, IndicatorKind},
     provider::Costs,
 };
@@ -222,6 +222,17 @@ impl Queue {
         self.lines.iter().map(|line| (line.cost, line.ready.len()))
     }
 
+    /// How many are ready for calls of each price that may be paid from the reserve.
+    pub(super) fn urgent_by_price(&self) -> impl Iterator<Item = (u32, usize)> {
+        self.lines.iter().map(|line| (line.cost, line.urgent.len()))
+    }
+
+    /// How many of these are better than a place, for calls of this price; no more than `most` are counted.
+    pub(super) fn urgent_before(&self, place: Place, cost: u32, most: usize) -> usize {
+        let lines = self.lines.iter().filter(|line| line.cost == cost);
+        lines.map(|line| line.urgent.range(..place).take(most).count()).sum()
+    }
+
     /// How many are ready.
     pub(super) fn ready(&self) -> usize {
         self.lines.iter().map(|line| line.ready.len()).sum()
@@ -230,6 +241,15 @@ impl Queue {
     /// How many are ready for calls of this price.
     pub(super) fn ready_at(&self, cost: u32) -> usize {
         self.lines.iter().filter(|line| line.cost == cost).map(|line| line.ready.len()).sum()
+    }
+
+    /// What calls of this price that are paid in this way are wanted for.
+    pub(super) fn need(&self, urgency: Urgency, cost: u32) -> Need {
+        let waiting = match urgency {
+            Urgency::Ordinary => self.ready_at(cost),
+            Urgency::Urgent => self.urgent_by_price().filter(|(of, _)| *of == cost).map(|(_, waiting)| waiting).sum(),
+        };
+        Need { cost, urgency, waiting }
     }
 
     /// How many wait, ready or not.

@@ -108,7 +108,8 @@ impl Desk {
         }
     }
 
-    fn may_use_reserve(&self, place: Place, cost: u32, outlook: Option<&Outlook>, now: Duration) -> bool {
+    /// Whether what waits in this place is worth a unit of the reserve.
+    pub(super) fn may_use_reserve(&self, place: Place, cost: u32, outlook: Option<&Outlook>, now: Duration) -> bool {
         let Some(outlook) = outlook.filter(|_| place.is_urgent()) else { return place.is_urgent() };
         let points = triage::points_of(place.worth(), now);
         let needed = self.thrift.urgent.expected(points, outlook.within, now);
@@ -117,7 +118,7 @@ impl Desk {
     }
 
     /// What all keys that are in use have left of calls of this price; `None` where one of them is not paced.
-    fn outlook(&self, cost: u32) -> Option<Outlook> {
+    pub(super) fn outlook(&self, cost: u32) -> Option<Outlook> {
         let outlooks: Option<Vec<Outlook>> =
             self.keys().filter(|key| key.closed.is_none()).map(|key| key.budget.outlook(cost)).collect();
         outlooks?.into_iter().reduce(|all, one| Outlook {

@@ -2,11 +2,11 @@
 
 use std::{io::Write, sync::OnceLock, time::Duration};
 
+use axum::body::Bytes;
 use axum::{
     body::Body,
     http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header},
 };
-use axum::body::Bytes;
 use flate2::{Compression, write::GzEncoder};
 use jiff::{Timestamp, fmt::rfc2822::DateTimePrinter};
 use serde_json::{Value, json};

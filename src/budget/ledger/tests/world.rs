@@ -11,7 +11,7 @@ use crate::budget::ledger::*;
 use crate::budget::{
     Pace, Quota, Span,
     calendar::{Unit, period},
-    purse::{Purse, Reading, Ticket},
+    purse::{Need, Purse, Reading, Ticket},
 };
 
 pub(super) const PROVIDER: &str = "virustotal";
@@ -361,6 +361,7 @@ impl World {
                     reader.later.insert(item, now + (until - ledger_time).max(0) + 10);
                 }
             }
+            self.reconsider(replica);
             // As the daemon does: every eighth record of its own makes this writer write a snapshot, to have many of them.
             if own && id.seq % 8 == 0 && self.rng.one_in(4) {
                 let reader = &self.replicas[replica];
@@ -368,6 +369,19 @@ impl World {
                 let state = ledger.snapshot(reader.follower.next() - 1);
                 self.send(replica, &Record::Snapshot(state));
             }
+        }
+    }
+
+    /// What was heard may end the wait that a refusal began.
+    fn reconsider(&mut self, replica: usize) {
+        let now = self.now;
+        let reader = &mut self.replicas[replica];
+        let (reading, ledger_time) = (reader.reading(now), reader.ledger_time(now));
+        let (Some(ledger), Some(first)) = (reader.follower.ledger(), reader.waiting.iter().next()) else { return };
+        let cost = price(self.priced, first);
+        let waiting = reader.waiting.iter().filter(|item| price(self.priced, *item) == cost).count();
+        for urgency in [Urgency::Ordinary, Urgency::Urgent] {
+            reader.purse.reconsider(ledger, reader.id, Need { cost, urgency, waiting }, reading, ledger_time);
         }
     }
 
@@ -441,7 +455,8 @@ impl World {
         let cost = price(self.priced, first);
         let alike = |item: &u32| price(self.priced, *item) == cost;
         let waiting = actor.waiting.iter().filter(alike).count();
-        let wants = actor.purse.wants(ledger, cost, waiting, 8, reading, ledger_time);
+        let urgency = if self.rng.one_in(4) { Urgency::Urgent } else { Urgency::Ordinary };
+        let wants = actor.purse.wants(ledger, Need { cost, urgency, waiting }, 8, reading, ledger_time);
         if wants == 0 {
             return;
         }
@@ -450,7 +465,6 @@ impl World {
             actor.waiting.remove(*item);
         }
         let seq = actor.seq + 1;
-        let urgency = if self.rng.one_in(4) { Urgency::Urgent } else { Urgency::Ordinary };
         let items = items.into_iter().map(|item| (item, u64::from(item))).collect();
         let record = self.replicas[replica].purse.ask(seq, items, cost, urgency, reading);
         self.send(replica, &record);
@@ -514,7 +528,8 @@ impl World {
                 at = at.min(ms(due) - replica.monotonic_skew);
             }
             if !replica.waiting.is_empty() {
-                at = at.min(ms(replica.purse.quiet_until()) - replica.monotonic_skew);
+                let quiet = [Urgency::Ordinary, Urgency::Urgent].map(|urgency| replica.purse.quiet_until(urgency));
+                at = quiet.into_iter().map(|until| ms(until) - replica.monotonic_skew).fold(at, i64::min);
             }
         }
         at.max(self.now + 1)
@@ -539,7 +554,7 @@ impl World {
                 replica.later.len(),
                 replica.calls.len(),
                 replica.purse,
-                replica.purse.quiet_until(),
+                replica.purse.quiet_until(Urgency::Ordinary),
                 replica.follower.ledger().map(|ledger| (ledger.time(), ledger.windows(PROVIDER, ledger.time())))
             )
         });
