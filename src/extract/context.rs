@@ -31,6 +31,15 @@ pub(super) fn ends_with(word: &[u8], suffix: &str) -> bool {
     word.len().checked_sub(suffix.len()).is_some_and(|at| word[at..].eq_ignore_ascii_case(suffix.as_bytes()))
 }
 
+/// Whether a word ends in one for versions: `FileVersion`, `app_version`; not `conversion`.
+pub(super) fn names_version(word: &[u8]) -> bool {
+    // `minVersion` and `metaversion` end in some of these words too.
+    const OTHERS: [&str; 5] = ["inversion", "diversion", "aversion", "reversion", "perversion"];
+    ends_with(word, "version")
+        && !ends_with(word, "conversion")
+        && !OTHERS.into_iter().any(|other| word.eq_ignore_ascii_case(other.as_bytes()))
+}
+
 /// Whether an odd number of backslashes stands before `start`, so that the last of them may open an escape.
 pub(super) fn is_escaped(bytes: &[u8], start: usize) -> bool {
     let head = bytes.get(..start).unwrap_or_default();

@@ -3,7 +3,10 @@
 //! The last segment of the path selects candidate rules, the longest that fits the end of the path wins. What no rule knows is
 //! judged by the ending of its last segment (`…version`, `…Path`, `…_ip`).
 
-use crate::{extract::rules, model::Role};
+use crate::{
+    extract::{context, rules},
+    model::Role,
+};
 
 /// What kind of values a field holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +78,7 @@ impl Field {
     fn guess(last: &str) -> Self {
         let ends = |suffix: &str| ends_with(last, suffix);
         let class = match last.as_bytes().last_chunk::<2>().map(|end| end.map(|byte| byte | 0x20)) {
-            Some([b'o', b'n']) if ends("version") => Class::Version,
+            Some([b'o', b'n']) if context::names_version(last.as_bytes()) => Class::Version,
             Some([b'e', b'r']) if is_ver(last) || ends("_ver") => Class::Version,
             Some([b'd', b'r']) if ends("addr") => Class::Ip,
             Some([b's', b's']) if ends("ipaddress") => Class::Ip,

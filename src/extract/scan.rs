@@ -428,7 +428,7 @@ impl<'a> Value<'a> {
             return;
         }
         let typed = matches!(self.class, Class::Ip | Class::Host);
-        if self.class == Class::Version || (!typed && domain::is_version(self.bytes, start, end, self.class)) {
+        if !typed && domain::is_version(self.bytes, start, end, self.class) {
             return;
         }
         sink.add_text(IndicatorKind::Ipv4, self.text.get(start..end).unwrap_or_default(), self.source.span(start..end));

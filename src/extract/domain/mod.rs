@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use crate::extract::{
-    context::{self, at, before},
+    context::{at, before},
     field::Class,
     name::Suffix,
 };
@@ -15,7 +15,10 @@ use words::{
     RECORDS, ROOTS, SAMPLES, SCRIPTS, SERVICES, SPANS, STEMS, THREATS, WORDS,
 };
 
+mod version;
 mod words;
+
+pub(super) use version::is_version;
 
 /// Whether a name at `start..end` can be reported at all; spares names in paths and in fields of no hosts the look-up of their suffix.
 pub(super) fn is_possible(bytes: &[u8], start: usize, end: usize, class: Class) -> bool {
@@ -89,7 +92,9 @@ fn is_filler(name: &[u8]) -> bool {
 /// Whether it stands behind a slash, as parts of paths do, and not behind the two slashes of an authority.
 fn is_component(bytes: &[u8], range: &Range<usize>) -> bool {
     match before(bytes, range.start) {
-        b'/' => before(bytes, range.start - 1) != b'/' && !is_service(bytes, range.start),
+        b'/' => {
+            before(bytes, range.start - 1) != b'/' && !is_service(bytes, range.start) && !is_socket(bytes, range.start)
+        }
         b'\\' => {
             let head = &bytes[..range.start];
             let slashes = head.iter().rev().take(8).take_while(|byte| **byte == b'\\').count();
@@ -101,6 +106,12 @@ fn is_component(bytes: &[u8], range: &Range<usize>) -> bool {
         }
         _ => false,
     }
+}
+
+/// Whether it stands where shells take a host to connect to: `/dev/tcp/evil.example.com/4444`.
+fn is_socket(bytes: &[u8], start: usize) -> bool {
+    let head = bytes.get(..start).unwrap_or_default();
+    head.ends_with(b"/dev/tcp/") || head.ends_with(b"/dev/udp/")
 }
 
 /// Whether a Kerberos service stands before the slash.
@@ -332,127 +343,4 @@ pub(super) fn address_end(bytes: &[u8], start: usize, end: usize) -> Option<usiz
         }
         _ => None,
     }
-}
-
-/// Whether the dotted quad at `start..end` is the version of something.
-pub(super) fn is_version(bytes: &[u8], start: usize, end: usize, class: Class) -> bool {
-    let quad = &bytes[start..end];
-    if quad.starts_with(b"0.") && quad != b"0.0.0.0" {
-        return true;
-    }
-    let previous = before(bytes, start);
-    let next = at(bytes, end);
-    if next == b'-' && at(bytes, end + 1).is_ascii_alphabetic() {
-        return true;
-    }
-    match previous {
-        b'/' => {
-            if class == Class::Agent || (next == b'/' && !matches!(before(bytes, start - 1), b'/' | b' ' | 0)) {
-                return true;
-            }
-            let port = next == b':' && at(bytes, end + 1).is_ascii_digit();
-            !port && is_product(&bytes[..start - 1])
-        }
-        b'-' => before(bytes, start - 1).is_ascii_alphabetic(),
-        // The tag of an image: `registry/team/app:1.2.3.4`.
-        b':' if is_tag(&bytes[..start - 1]) => true,
-        // Packages of Windows: `Package~31bf3856ad364e35~amd64~~6.1.1.0`.
-        b'~' => true,
-        // Directories of the assembly cache: `System.Web__4.0.0.0__b03f5f7f11d50a3a`.
-        b'_' if class == Class::Path => true,
-        // Packages of Debian: `name_1.2.3.4_amd64.deb`.
-        b'_' => {
-            let name = before(bytes, start - 1).is_ascii_alphanumeric();
-            name && next == b'_' && at(bytes, end + 1).is_ascii_alphabetic()
-        }
-        b'\\' => is_component(bytes, &(start..end)),
-        // A package: `ruby@2.7.0.1`.
-        b'@' => is_small(bytes, start) && ends_in_program(&bytes[..start - 1]),
-        // A telephone number, and an object identifier: `.1.3.6.1`.
-        b'+' | b'.' => true,
-        _ => is_version_by_words(bytes, start, 4),
-    }
-}
-
-/// Whether `head` ends in the name of an image behind a path.
-fn is_tag(head: &[u8]) -> bool {
-    let part = |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-    let length = head.iter().rev().take(64).take_while(part).count();
-    let path = &head[..head.len() - length];
-    length > 0 && path.ends_with(b"/") && before(path, path.len() - 1).is_ascii_alphanumeric()
-}
-
-/// Whether the word before what starts at `start` says that it is a version, or a number of another kind; behind `and` and `to`
-/// the number before them decides, of which at most `depth` are looked at.
-fn is_version_by_words(bytes: &[u8], start: usize, depth: usize) -> bool {
-    let key = context::key_before(bytes, start);
-    if key.is_empty() {
-        return false;
-    }
-    let mut lower = [0; 16];
-    let Some(lower) = lower.get_mut(..key.len()) else { return context::ends_with(key, "version") };
-    lower.copy_from_slice(key);
-    lower.make_ascii_lowercase();
-    if lower.ends_with(b"version") || names_version(lower) || (is_small(bytes, start) && names_program(lower)) {
-        return true;
-    }
-    if depth == 0 || !matches!(&*lower, b"and" | b"to" | b"or" | b"through" | b"from" | b"than") {
-        return false;
-    }
-    let Some(head) = bytes.get(..start) else { return false };
-    let Some(word) = memchr::memmem::rfind(&head[start.saturating_sub(40)..], key) else { return false };
-    let head = &head[..start.saturating_sub(40) + word];
-    let quad = head.trim_ascii_end();
-    let digits = quad.iter().rev().take(16).take_while(|byte| byte.is_ascii_digit() || **byte == b'.').count();
-    // `upgraded from`, or another number before `to`.
-    is_version_by_words(bytes, if digits > 0 { quad.len() - digits } else { head.len() }, depth - 1)
-}
-
-/// Words before versions and other numbers with dots, lower case.
-#[rustfmt::skip]
-fn names_version(word: &[u8]) -> bool {
-    matches!(
-        word,
-        b"v" | b"ver" | b"rv" | b"rev" | b"build" | b"release" | b"firmware" | b"patch" | b"revision" | b"versions"
-        | b"upgrade" | b"upgraded" | b"downgraded" | b"chrome" | b"firefox" | b"chromium" | b"edge" | b"safari" | b"opera" | b"java"
-        | b"openssl" | b"teamviewer" | b"anydesk" | b"acrobat" | b"flash" | b"office" | b"framework" | b"runtime" | b"driver" | b"kernel"
-        | b"engine" | b"sdk" | b"plugin" | b"hotfix" | b"definitions" | b"signatures" | b"agent" | b"section" | b"chapter" | b"clause"
-        | b"paragraph" | b"appendix" | b"oid" | b"tel" | b"phone" | b"fax" | b"mobile" | b"baseline"
-    )
-}
-
-/// Whether what starts at `start` is a number that versions begin with, and addresses of machines inside do not.
-fn is_small(bytes: &[u8], start: usize) -> bool {
-    let rest = bytes.get(start..).unwrap_or_default();
-    matches!(rest, [b'1'..=b'9', b'.', ..] | [b'1' | b'2', b'0'..=b'9', b'.', ..]) && !rest.starts_with(b"10.")
-}
-
-fn ends_in_program(head: &[u8]) -> bool {
-    let length = head.iter().rev().take(16).take_while(|byte| byte.is_ascii_alphanumeric()).count();
-    names_program(&head[head.len() - length..])
-}
-
-/// Programs and systems whose names stand before versions and before addresses as well, lower case.
-#[rustfmt::skip]
-fn names_program(word: &[u8]) -> bool {
-    matches!(
-        word,
-        b"postfix" | b"exim" | b"sendmail" | b"dovecot" | b"python" | b"perl" | b"php" | b"ruby" | b"nodejs" | b"golang" | b"nginx" | b"apache"
-        | b"tomcat" | b"mysql" | b"mariadb" | b"postgresql" | b"redis" | b"mongodb" | b"elasticsearch" | b"kibana" | b"docker" | b"kubernetes"
-        | b"openssh" | b"putty" | b"winscp" | b"curl" | b"wget" | b"git" | b"windows" | b"android" | b"macos" | b"ios" | b"zoom" | b"skype"
-        | b"teams" | b"outlook" | b"excel" | b"word" | b"vlc" | b"winrar" | b"notepad" | b"wordpress" | b"drupal" | b"joomla" | b"snort" | b"suricata"
-    )
-}
-
-/// Whether `head` ends in the name of a program, as `Chrome` in `Chrome/131.0.0.0`.
-fn is_product(head: &[u8]) -> bool {
-    #[rustfmt::skip]
-    const LOWER: [&str; 17] = [
-        "curl", "libcurl", "wget", "nginx", "apache", "openssl", "python", "java", "git", "requests", "okhttp",
-        "axios", "php", "perl", "ruby", "libssh", "dropbear",
-    ];
-    let length = head.iter().rev().take(32).take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'_').count();
-    let word = &head[head.len() - length..];
-    let capital = word.first().is_some_and(u8::is_ascii_uppercase) && word.iter().any(u8::is_ascii_lowercase);
-    capital || LOWER.into_iter().any(|name| word == name.as_bytes())
 }

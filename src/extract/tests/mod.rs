@@ -6,6 +6,7 @@ use super::*;
 use crate::model::{IndicatorKind, Role};
 
 mod cases;
+mod context;
 mod formats;
 mod hard;
 mod keywords;
