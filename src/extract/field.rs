@@ -13,7 +13,7 @@ use crate::{
 pub(super) enum Class {
     /// Anything, in prose.
     Text,
-    /// An address; look-alikes are trusted.
+    /// An address; look-alikes are trusted. A name that is all of the value counts too.
     Ip,
     /// A host name or address; single labels and internal names count.
     Host,
@@ -21,7 +21,7 @@ pub(super) enum Class {
     Machine,
     /// URL or host name.
     Url,
-    /// E-mail address.
+    /// E-mail address, or a name that is all of the value.
     Email,
     /// Hash values.
     Hash,
@@ -44,7 +44,7 @@ pub(super) enum Class {
 impl Class {
     /// Whether names of hosts are looked for.
     pub(super) const fn has_names(self) -> bool {
-        matches!(self, Self::Host | Self::Url | Self::Machine | Self::Text | Self::Command)
+        matches!(self, Self::Host | Self::Url | Self::Machine | Self::Text | Self::Command | Self::Ip | Self::Email)
     }
 
     /// Whether the value is usually an indicator itself.

@@ -56,7 +56,7 @@ const RULES: &[Rule] = {
         ("dns.question.name", Query, Host), ("dns.question.registered_domain", Query, Host), ("query.hostname", Query, Host),
         ("queryname", Query, Host), ("^query", Query, Host), ("dns.rrname", Query, Host), ("dns.query.rrname", Query, Host), ("dns.queries.rrname", Query, Host),
         ("^qname", Query, Host), ("query_name", Query, Host), ("query_string", Freetext, Text),
-        ("dns.request", Query, Host), ("dns.response", Answer, Text), ("dns_query_name", Query, Host), ("dns.resolved_ip", Answer, Ip), ("dns.answers.data", Answer, Url), ("dns.answers.name", Answer, Host), ("answers.rdata", Answer, Url),
+        ("dns.request", Query, Host), ("dns.response", Answer, Text), ("dns_query_name", Query, Host), ("dns_query", Query, Host), ("dns.resolved_ip", Answer, Ip), ("dns.answers.data", Answer, Url), ("dns.answers.name", Answer, Host), ("answers.rdata", Answer, Url),
         ("queryresults", Answer, Text), ("^answers", Answer, Url), ("dns.grouped.a", Answer, Ip), ("dns.grouped.aaaa", Answer, Ip),
         ("dns.grouped.cname", Answer, Host), ("dns.grouped.ns", Answer, Host), ("dns.grouped.mx", Answer, Host), ("dns.answers.rrname", Answer, Host), ("dns.rdata", Answer, Url),
         // Links.
@@ -115,7 +115,7 @@ const RULES: &[Rule] = {
         ("commandline", Freetext, Command), ("parentcommandline", Freetext, Command), ("process.cmd_line", Freetext, Command), ("scriptblocktext", Freetext, Command),
         ("powershell.file.script_block_text", Freetext, Command), ("payload", Freetext, Command), ("contextinfo", Freetext, Command),
         ("user.name", Freetext, Name), ("user.full_name", Freetext, Name), ("user.domain", Freetext, Name), ("user.id", Freetext, Id), ("user.email", Freetext, Email), ("related.user", Freetext, Name),
-        ("^user", Freetext, Name), ("username", Freetext, Name), ("targetusername", Freetext, Name), ("subjectusername", Freetext, Name), ("targetdomainname", Freetext, Name), ("subjectdomainname", Freetext, Name),
+        ("^user", Freetext, Name), ("username", Freetext, Name), ("targetusername", Freetext, Name), ("subjectusername", Freetext, Name), ("targetdomainname", Freetext, Machine), ("subjectdomainname", Freetext, Name),
         ("accountname", Freetext, Name), ("targetoutboundusername", Freetext, Name), ("targetoutbounddomainname", Freetext, Name),
         ("event.action", Freetext, Name), ("event.dataset", Freetext, Name), ("event.module", Freetext, Name), ("event.provider", Freetext, Name), ("event.category", Freetext, Name), ("event.code", Freetext, Name),
         ("event.kind", Freetext, Nothing), ("event.type", Freetext, Nothing), ("data_stream.dataset", Freetext, Name), ("data_stream.namespace", Freetext, Name), ("data_stream.type", Freetext, Nothing),

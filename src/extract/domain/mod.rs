@@ -2,6 +2,10 @@
 //!
 //! File names, code, keys and versions look the same; what stands around them and how they are written tells them apart. In
 //! fields that are made for host names only the syntax counts.
+//!
+//! A name that is written as code or files are counts where something proves it to be a host (`proof`): a port, a verb of connections, a query of DNS.
+//! Without proof `EvilBank.de` is a brand and `fetchAll.de` a member; `evil-bank.id` is a name and `install-all.sh` a file, as no member of code has a
+//! hyphen but many files have.
 
 use std::ops::Range;
 
@@ -11,10 +15,12 @@ use crate::extract::{
     name::Suffix,
 };
 use words::{
-    BRIEF, ENTRANCES, FAMILIES, FILES, INTERFACES, MEMBERS, NAMESPACES, OBJECTS, OWNERS, POPULAR, PROGRAMS, REAL,
-    RECORDS, ROOTS, SAMPLES, SCRIPTS, SERVICES, SPANS, STEMS, THREATS, WORDS,
+    BRANDS, BRIEF, CODE, ENTRANCES, FAMILIES, FILES, HYPHENED, INTERFACES, MACHINES, MEMBERS, NAMESPACES, OBJECTS,
+    OWNERS, POPULAR, PROGRAMS, REAL, RECORDS, ROOTS, SAMPLES, SCARCE, SCRIPTS, SERVICES, SPANS, STEMS, SURNAMES,
+    THREATS, WORDS,
 };
 
+mod proof;
 mod version;
 mod words;
 
@@ -25,20 +31,12 @@ pub(super) fn is_possible(bytes: &[u8], start: usize, end: usize, class: Class) 
     match class {
         Class::Host | Class::Url | Class::Machine => true,
         // A last label is two characters long, and no digit.
-        Class::Text | Class::Command => {
+        Class::Text | Class::Command | Class::Ip | Class::Email => {
             !is_component(bytes, &(start..end))
                 && !before(bytes, end).is_ascii_digit()
                 && before(bytes, end - 1) != b'.'
         }
-        Class::Ip
-        | Class::Email
-        | Class::Hash
-        | Class::Path
-        | Class::Name
-        | Class::Version
-        | Class::Agent
-        | Class::Id
-        | Class::Nothing => false,
+        Class::Hash | Class::Path | Class::Name | Class::Version | Class::Agent | Class::Id | Class::Nothing => false,
     }
 }
 
@@ -62,15 +60,16 @@ pub(super) fn accept(bytes: &[u8], range: Range<usize>, suffix: Suffix, class: C
         Class::Text if suffix == Suffix::Internal => reads_as_own_host(bytes, range),
         Class::Text => public && reads_as_host(bytes, range, suffix, false),
         Class::Command => public && reads_as_host(bytes, range, suffix, true),
-        Class::Ip
-        | Class::Email
-        | Class::Hash
-        | Class::Path
-        | Class::Name
-        | Class::Version
-        | Class::Agent
-        | Class::Id
-        | Class::Nothing => false,
+        // Devices write the name where they know it.
+        Class::Ip => {
+            let service = is_service_of_cloud(&bytes[range.clone()]);
+            public && !service && proof::is_alone(bytes, &range) && reads_as_host(bytes, range, suffix, false)
+        }
+        Class::Email => {
+            let person = is_person(&bytes[range.clone()]);
+            public && !person && proof::is_alone(bytes, &range) && reads_as_host(bytes, range, suffix, false)
+        }
+        Class::Hash | Class::Path | Class::Name | Class::Version | Class::Agent | Class::Id | Class::Nothing => false,
     }
 }
 
@@ -81,6 +80,20 @@ fn is_whole(bytes: &[u8], range: &Range<usize>) -> bool {
         && bytes.len() <= range.len() + 16
         && bytes[..range.start].iter().all(blank)
         && bytes[range.end..].iter().all(blank)
+}
+
+/// Whether it names a service of a cloud that acted by itself, not a host: `cloudtrail.amazonaws.com`. Hosts have numbers.
+fn is_service_of_cloud(name: &[u8]) -> bool {
+    ends_with(name, ".amazonaws.com") && !name.iter().any(u8::is_ascii_digit)
+}
+
+/// Whether it may be the name of a person in two parts, the second of which is a top-level domain by chance: `jane.li`.
+fn is_person(name: &[u8]) -> bool {
+    let mut labels = name.split(|&byte| byte == b'.');
+    let (first, last) = (labels.next().unwrap_or_default(), labels.next().unwrap_or_default());
+    labels.next().is_none()
+        && first.iter().all(u8::is_ascii_alphabetic)
+        && SURNAMES.into_iter().any(|surname| last.eq_ignore_ascii_case(surname.as_bytes()))
 }
 
 /// What stands in a field that holds nothing.
@@ -139,11 +152,33 @@ fn reads_as_host(bytes: &[u8], range: Range<usize>, suffix: Suffix, command: boo
         return false;
     }
     // Scripts of others have no case and are met in no code.
-    let raw = &bytes[range];
+    let raw = &bytes[range.clone()];
     if !raw.is_ascii() {
         return true;
     }
-    written_as_host(raw, suffix, command)
+    match written(raw, suffix, command) {
+        Written::Host => true,
+        Written::Oddly => proof::of_capitals(bytes, &range),
+        Written::AsMember => proof::of_member(bytes, &range),
+        Written::AsFile => proof::of_file(bytes, &range),
+        Written::AsCode => proof::is_query(bytes, &range),
+        Written::Otherwise => false,
+    }
+}
+
+/// What the writing of a name says of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Written {
+    Host,
+    /// Capitals stand where names of hosts have none; what stands around it may prove that it is one.
+    Oddly,
+    /// Members of code have such endings.
+    AsMember,
+    /// Files have such endings.
+    AsFile,
+    /// It is as code has it in both ways, and only a query proves that it is a host.
+    AsCode,
+    Otherwise,
 }
 
 /// Whether it begins the name of an organisation in a distinguished name: `O=Example.com Inc.`.
@@ -205,7 +240,8 @@ fn is_bracketed_address(rest: &[u8]) -> bool {
     at(inside, length) == b']' && inside[..length].iter().filter(|byte| matches!(byte, b'.' | b':')).count() >= 2
 }
 
-fn written_as_host(raw: &[u8], suffix: Suffix, command: bool) -> bool {
+fn written(raw: &[u8], suffix: Suffix, command: bool) -> Written {
+    let Suffix::Public { labels: suffix_labels } = suffix else { return Written::Otherwise };
     let labels = raw.split(|&byte| byte == b'.').count();
     let first = raw.split(|&byte| byte == b'.').next().unwrap_or_default();
     let last = raw.rsplit(|&byte| byte == b'.').next().unwrap_or_default();
@@ -217,74 +253,117 @@ fn written_as_host(raw: &[u8], suffix: Suffix, command: bool) -> bool {
     // `System.Management`, `failed.No`
     let title = last[0].is_ascii_uppercase() && last[1..].iter().any(u8::is_ascii_lowercase);
     let all_title = raw.split(|&byte| byte == b'.').all(|label| label[0].is_ascii_uppercase());
-    if title && !(classic && all_title) {
-        return false;
-    }
+    let mut odd = title && !((classic || suffix_labels > 1) && all_title);
     let namespace = NAMESPACES.iter().any(|word| first.eq_ignore_ascii_case(word.as_bytes()));
     let begins = |words: &[&str]| words.iter().any(|word| first.eq_ignore_ascii_case(word.as_bytes()));
     let product = begins(&["system", "microsoft", "windows"]);
     let dot_net = begins(&["asp", "ado", "vb", "system"]) && is("net");
     if dot_net || (namespace && labels > 2) || (product && (!classic || title)) {
-        return false;
+        return Written::Otherwise;
     }
     for label in raw.split(|&byte| byte == b'.') {
         let camel = label.windows(2).any(|pair| pair[0].is_ascii_lowercase() && pair[1].is_ascii_uppercase());
-        if (camel && !(classic && labels <= 3)) || (label.contains(&b'_') && !is_record(raw)) {
-            return false;
+        odd |= camel && !(classic && labels <= 3) && !is_brand(label, last, suffix_labels);
+        if label.contains(&b'_') && !is_record(raw) {
+            return Written::Otherwise;
         }
         if FAMILIES.into_iter().any(|family| label.eq_ignore_ascii_case(family.as_bytes())) {
-            return false;
+            return Written::Otherwise;
         }
     }
     // Names of detections have capitals, names of hosts all or none.
     let titled = first[0].is_ascii_uppercase() && first.iter().any(u8::is_ascii_lowercase);
     if titled && begins(&THREATS) {
-        return false;
+        return Written::Otherwise;
     }
     if INTERFACES.into_iter().any(|domain| ends_with(raw, domain)) && !begins(&REAL) {
-        return false;
+        return Written::Otherwise;
     }
-    let Suffix::Public { labels: suffix_labels } = suffix else { return false };
+    // Members have names that are words, as some top-level domains are.
+    let word = last.len() > 2 && !classic && !among(&POPULAR);
+    let clear = match odd && !is_machine(first) {
+        true if word && suffix_labels == 1 => Written::AsCode,
+        true => Written::Oddly,
+        false => Written::Host,
+    };
     if suffix_labels > 1 {
-        return true;
+        return clear;
     }
+    let member_like = if odd { Written::AsCode } else { Written::AsMember };
     let registered = raw.rsplit(|&byte| byte == b'.').nth(1).unwrap_or_default();
     let lettered = registered.iter().any(u8::is_ascii_alphabetic);
     if !(lettered || classic || among(&["cn", "ru", "info"])) {
-        return false;
+        return Written::Otherwise;
     }
     if among(&FILES) {
-        return web && labels > 2;
+        return match web && labels > 2 {
+            true => clear,
+            false if among(&SCARCE) => Written::AsCode,
+            false => Written::AsFile,
+        };
     }
+    let or_web = |other| if web { clear } else { other };
     let owns = |words: &[&str]| words.iter().any(|word| registered.eq_ignore_ascii_case(word.as_bytes()));
-    if among(&WORDS) || (is("id") && (labels == 2 || owns(&OWNERS))) || (is("in") && owns(&ENTRANCES)) {
-        return web;
+    let member = owns(&OBJECTS) || owns(&OWNERS);
+    if (is("id") && owns(&OWNERS)) || (is("in") && owns(&ENTRANCES)) {
+        return or_web(Written::Otherwise);
     }
-    if among(&MEMBERS) && labels == 2 {
-        return web;
+    if among(&WORDS) || (labels == 2 && (is("id") || among(&MEMBERS))) {
+        // No member of code has a hyphen.
+        let minus = among(&HYPHENED) && is_hyphened(registered);
+        let doubt = match member || begins(&ROOTS) {
+            true => Written::Otherwise,
+            false if first.len() == 1 => Written::AsCode,
+            false => member_like,
+        };
+        return if minus { clear } else { or_web(doubt) };
     }
     if labels == 2 && first.len() == 1 && !among(&BRIEF) {
-        return false;
+        return Written::AsCode;
     }
-    // Members have names that are words, as some top-level domains are.
-    let member = last.len() > 2 && !classic && !among(&POPULAR);
-    if begins(&ROOTS) && (member || (labels == 2 && !classic)) || member && (owns(&OBJECTS) || owns(&OWNERS)) {
-        return web;
+    if begins(&ROOTS) && (word || (labels == 2 && !classic)) || word && member {
+        return or_web(Written::Otherwise);
     }
     if is("ms") && owns(&SPANS) {
-        return false;
+        return Written::Otherwise;
     }
     if is("in") && labels == 2 && begins(&STEMS) {
-        return false;
+        return Written::AsFile;
     }
     if among(&SCRIPTS) && labels == 2 {
         let stem = begins(&STEMS) || first.len() == 1;
         // `Calculator.app`
-        return !(command || stem || titled || is("sh"));
+        return if command || stem || titled || is("sh") { Written::AsFile } else { clear };
     }
     let program =
         is("com") && labels == 2 && PROGRAMS.into_iter().any(|name| first.eq_ignore_ascii_case(name.as_bytes()));
-    !program
+    if program { Written::Otherwise } else { clear }
+}
+
+/// Whether a label with capitals inside is how a brand is written, `EvilBank`, before a suffix that names no member of code and is no extension.
+fn is_brand(label: &[u8], last: &[u8], suffix_labels: usize) -> bool {
+    let is = |word: &&str| last == word.as_bytes();
+    let logs = [b"Log".as_slice(), b"Logger"].into_iter().any(|word| label.ends_with(word));
+    label[0].is_ascii_uppercase()
+        && (suffix_labels > 1
+            || (last.iter().all(u8::is_ascii_lowercase)
+                && (last.len() == 2 || BRANDS.iter().any(is))
+                && !(last == b"info" && logs)
+                && !(CODE.iter().any(is) || SCRIPTS.iter().any(is) || FILES.iter().any(is))))
+}
+
+/// Whether it is a label that machines have whose names are known, with or without a number.
+fn is_machine(label: &[u8]) -> bool {
+    let digits = label.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+    let stem = &label[..label.len() - digits];
+    MACHINES.into_iter().any(|name| stem.eq_ignore_ascii_case(name.as_bytes()))
+}
+
+/// Whether it has a hyphen and does not end in what has members: `evil-bank`, not `x-request`.
+fn is_hyphened(label: &[u8]) -> bool {
+    let Some(hyphen) = label.iter().rposition(|&byte| byte == b'-') else { return false };
+    let tail = &label[hyphen + 1..];
+    !OBJECTS.iter().chain(&OWNERS).any(|word| tail.eq_ignore_ascii_case(word.as_bytes()))
 }
 
 /// Whether a word that begins with an underscore may be the name of a service record or of a policy.

@@ -10,6 +10,9 @@ pub(super) const SCRIPTS: [&str; 12] = ["sh", "pl", "cc", "rs", "app", "ml", "as
 pub(super) const MEMBERS: [&str; 14] =
     ["save", "fit", "open", "read", "next", "target", "pub", "run", "foo", "abc", "data", "seek", "property", "total"];
 
+/// Those of members of code among the others under which names with a hyphen are hosts; units, keys and settings have hyphens too.
+pub(super) const HYPHENED: [&str; 6] = ["id", "run", "name", "foo", "management", "office"];
+
 /// Stems of scripts and sources.
 pub(super) const STEMS: [&str; 47] = [
     "tool",
@@ -280,3 +283,41 @@ pub(super) const INTERFACES: [&str; 2] = [".k8s.io", ".openshift.io"];
 
 /// Hosts under these domains.
 pub(super) const REAL: [&str; 6] = ["www", "registry", "dl", "pkgs", "cdn", "api"];
+
+/// Two-letter top-level domains that are words in code and prose, units, or extensions of sources.
+pub(super) const CODE: [&str; 17] =
+    ["ad", "am", "as", "at", "be", "do", "id", "in", "is", "it", "mk", "mm", "ms", "my", "no", "so", "to"];
+
+/// Longer ones under which brands are written with capitals, and which no member of code is called.
+pub(super) const BRANDS: [&str; 20] = [
+    "xyz", "top", "club", "site", "online", "icu", "vip", "shop", "website", "tech", "info", "biz", "fun", "buzz",
+    "world", "onion", "mobi", "cloud", "life", "space",
+];
+
+/// Those of files among the top-level domains under which hosts are hardly met.
+pub(super) const SCARCE: [&str; 6] = ["cab", "java", "mo", "properties", "ps", "so"];
+
+/// First labels of hosts, whatever capitals follow.
+pub(super) const MACHINES: [&str; 18] = [
+    "www",
+    "mail",
+    "webmail",
+    "smtp",
+    "imap",
+    "pop",
+    "mx",
+    "ns",
+    "dns",
+    "ftp",
+    "sftp",
+    "vpn",
+    "cdn",
+    "owa",
+    "panel",
+    "portal",
+    "login",
+    "autodiscover",
+];
+
+/// Top-level domains that are names of families.
+pub(super) const SURNAMES: [&str; 12] = ["la", "li", "ly", "ma", "mo", "mu", "ng", "su", "to", "vu", "do", "st"];

@@ -56,3 +56,119 @@ fn a_path_does_not_hide_an_address() {
         ("directories of versions", "/opt/app/1.2.3.4/bin /opt/chrome/131.0.6.86/chrome /lib/10.2.3.4/x", ""),
     ]);
 }
+
+#[test]
+fn a_brand_has_capitals_and_code_has_them_elsewhere() {
+    check(&[
+        (
+            "alone",
+            "www.FakeBank.de EvilFake.xyz EvilFake.top EvilFake.info PayFake.me",
+            "domain:www.fakebank.de domain:evilfake.xyz domain:evilfake.top domain:evilfake.info domain:payfake.me",
+        ),
+        ("path", "EvilFake.ru/login", "domain:evilfake.ru"),
+        ("longer suffix", "EvilFake.co.uk. CDN-7.BadStuff.CO.UK.", "domain:evilfake.co.uk domain:cdn-7.badstuff.co.uk"),
+        ("each label", "domain Evil-Bank.Co.Uk seen", "domain:evil-bank.co.uk"),
+        ("machine", "Mail.FakeBank.CH ns1.BadStuff.ru.", "domain:mail.fakebank.ch domain:ns1.badstuff.ru"),
+        ("key", "host=Srv.FakeBank.CH", "domain:srv.fakebank.ch"),
+        ("greeting", "helo=<Srv.Server.FakeBank.RU>", "domain:srv.server.fakebank.ru"),
+        ("verb", "lookup of Panel7.BadStuff.RU failed", "domain:panel7.badstuff.ru"),
+        ("port", "gateKeeper.EvilFake.RU:443", "domain:gatekeeper.evilfake.ru"),
+        (
+            "mixed query",
+            "named: client 203.0.113.16#5 (wWw.FAke-0X20.Net): query: wWw.FAke-0X20.Net IN A +",
+            "ipv4:203.0.113.16 domain:www.fake-0x20.net",
+        ),
+        ("mixed field", r#"{"dns_query":"cDn.FaKe.dE"}"#, "domain:cdn.fake.de"),
+        (
+            "members",
+            "getFoo.de fooBar.info MyList.is Foo.barBaz.in RequestLogger.info OrderItem.id UserService.run",
+            "",
+        ),
+        ("files", "MainWindow.cc MyClass.rs FooBar.pl ReadMe.md AppView.app MyClass.rs:42", ""),
+        ("detections", "Adware.FooBar.RU Gen.FooBar.DE", ""),
+        ("missing space", "it failed.No more, the endOf.It all", ""),
+    ]);
+}
+
+#[test]
+fn what_looks_like_a_file_is_a_host_where_it_is_proven() {
+    const ID: &str = "domain:evil-fake.id";
+    check(&[
+        (
+            "hyphen",
+            "seen evil-fake.id, evil-fake.run, evil-fake.name",
+            "domain:evil-fake.id domain:evil-fake.run domain:evil-fake.name",
+        ),
+        ("query", "query: evilfake.id IN A +", "domain:evilfake.id"),
+        ("query of unbound", "info: 10.0.0.9 evilfake.py. A IN", "ipv4:10.0.0.9 domain:evilfake.py"),
+        ("tunnel", "CONNECT evilfake.run:443 HTTP/1.1", "domain:evilfake.run"),
+        (
+            "tunnel of a proxy",
+            "TCP_TUNNEL/200 39 CONNECT fake-panel.sh:443 - HIER_DIRECT/203.0.113.8",
+            "domain:fake-panel.sh ipv4:203.0.113.8",
+        ),
+        ("header", "Host: fake-panel.sh", "domain:fake-panel.sh"),
+        ("cache", "dnsmasq[7]: query[A] fakepanel.sh from 10.0.0.9", "domain:fakepanel.sh ipv4:10.0.0.9"),
+        ("cache forwards", "forwarded fakepanel.sh to 10.0.0.9", "domain:fakepanel.sh ipv4:10.0.0.9"),
+        ("client", "client 203.0.113.58#53 (x.fake-panel.py): query", "ipv4:203.0.113.58 domain:x.fake-panel.py"),
+        ("key", "domain=evil-fake.zip", "domain:evil-fake.zip"),
+        ("cell", "1700000000.1\tC1\t10.0.0.5\tevilfake.id\t1", "ipv4:10.0.0.5 domain:evilfake.id"),
+        ("cell of a file", "pig\tpig.properties\tx\tenv.sh\t", ""),
+        (
+            "query in cells",
+            "1700000000.1\tC1\t10.0.0.5\t5\t10.0.0.1\t53\tudp\tfakepanel.sh\t1",
+            "ipv4:10.0.0.5 ipv4:10.0.0.1 domain:fakepanel.sh",
+        ),
+        ("scarce", "query: evil-fake.so IN A, domain=evil-fake.so", "domain:evil-fake.so"),
+        ("code", "Host: parsedUrl.host, host = h.Name, host := url.Host, KeyStore.store", ""),
+        ("port", "evil-fake.sh:443 contacted", "domain:evil-fake.sh"),
+        ("number of a line", "install.sh:42: error, main.rs:80: x, MyClass.run:123", ""),
+        ("fetched", "curl fake-panel.sh/abc -o x", "domain:fake-panel.sh"),
+        ("preposition", "connect to fake-panel.md port 8000", "domain:fake-panel.md"),
+        ("files", "install-all.sh my-report.md run-me.py foo-1.zip lib-foo.so", ""),
+        ("units and keys", "network-online.target id-key.pub app-1.data bundle-min.map", ""),
+        ("members", "data.id, x-request.id, host=self.name, domain=user.id, job.foo, props.name", ""),
+        ("unchanged", "evil-fake[.]sh", "domain:evil-fake.sh"),
+        ("labels", "www.evilfake.id", "domain:www.evilfake.id"),
+    ]);
+    check(&[("typed", r#"{"url":{"domain":"evilfake.sh"}}"#, "domain:evilfake.sh"), ("not proven", "evilfake.sh", "")]);
+    check(&[("shown", "seen evil-fake.id", ID)]);
+}
+
+#[test]
+fn a_field_of_addresses_or_of_mail_may_hold_a_host() {
+    const HOST: &str = "domain:evil-fake.com";
+    check(&[
+        ("source", r#"{"src":"evil-fake.com"}"#, HOST),
+        ("destination with a port", r#"{"dst":"evil-fake.com:443"}"#, HOST),
+        ("client", r#"{"client_ip":"evil-fake.com"}"#, HOST),
+        ("CEF", "CEF:0|V|P|1|1|N|1|src=evil-fake.com dst=evil2-fake.com", "domain:evil-fake.com domain:evil2-fake.com"),
+        (
+            "mail",
+            r#"{"to":"a.evil-fake.com","from":"b.evil-fake.com","sender":"c.evil-fake.com"}"#,
+            "domain:a.evil-fake.com domain:b.evil-fake.com domain:c.evil-fake.com",
+        ),
+        ("pairs", "from=a.evil-fake.com to='b.evil-fake.com' a=b", "domain:a.evil-fake.com domain:b.evil-fake.com"),
+        (
+            "results of checks",
+            "smtp.mailfrom=a.evil-fake.com; dmarc=pass action=none header.from=b.evil-fake.com",
+            "domain:a.evil-fake.com domain:b.evil-fake.com",
+        ),
+        (
+            "address, port, interface, name",
+            "src=10.1.1.5:1000:X0:PC5 dst=203.0.113.21:80:X1:a.evil-fake.com proto=tcp",
+            "ipv4:10.1.1.5 ipv4:203.0.113.21 domain:a.evil-fake.com",
+        ),
+        ("Windows", r#"{"TargetDomainName":"evil-fake.com"}"#, HOST),
+        ("Windows with a short name", r#"{"TargetDomainName":"EVIL"}"#, ""),
+        ("a mailbox is one", r#"{"from":"Jane <jane@evil-fake.com>"}"#, "email:jane@evil-fake.com"),
+        ("persons", r#"{"from":"jane.li","to":"max.ng","sender":"anna.do"}"#, ""),
+        ("files", r#"{"src":"main.rs:12","dst":"backup.zip"}"#, ""),
+        (
+            "services of a cloud",
+            r#"{"sourceIPAddress":"cloudtrail.amazonaws.com","src":"ec2-198-51-100-7.compute-1.amazonaws.com"}"#,
+            "domain:ec2-198-51-100-7.compute-1.amazonaws.com",
+        ),
+        ("more than a name", r#"{"src":"see evil-fake.com for more"}"#, ""),
+    ]);
+}
