@@ -31,7 +31,7 @@ pub(super) enum Class {
     Command,
     /// Names of things, accounts, categories: no domains.
     Name,
-    /// Version numbers: no addresses and no domains.
+    /// Version numbers: no addresses, no hashes and no domains.
     Version,
     /// User agents: addresses only when they stand alone.
     Agent,
@@ -100,6 +100,17 @@ impl Field {
             Some([b'i', b'd']) if ends("guid") || ends("uuid") || ends("_id") || camel_id(last) => Class::Id,
             Some([b'r', b'y']) if ends("directory") => Class::Path,
             Some([b'e', b'y']) if ends("registry_key") => Class::Path,
+            Some([b'e', b'y']) if is_secret_key(last) => Class::Id,
+            Some([b'n', b'g']) if ends("idstring") => Class::Id,
+            Some([b'e', b'n']) if ends("token") => Class::Id,
+            Some([b'e', b't']) if ends("secret") => Class::Id,
+            Some([b'r', b'd'] | [b'w', b'd']) if ends("password") || ends("passwd") => Class::Id,
+            Some([b's', b'h']) if is_of_password(last) || ends("commit_hash") || ends("commithash") => Class::Id,
+            Some([b'i', b't']) if ends("commit") => Class::Id,
+            Some([b'h', b'a']) if ends("commit_sha") || ends("commitsha") || ends("head_sha") => Class::Id,
+            Some([b'a', b'l']) if ends("serial") => Class::Nothing,
+            Some([b'e', b'r']) if ends("serial_number") || ends("serialnumber") => Class::Nothing,
+            Some(_) if is_of_handshake(last) => Class::Nothing,
             Some([b'e', b'r']) if ends("folder") => Class::Path,
             _ => Class::Text,
         };
@@ -146,6 +157,25 @@ fn ip_word(last: &str) -> bool {
 /// `SessionId`, `sessionID`; not `valid`.
 fn camel_id(last: &str) -> bool {
     last.ends_with("Id") || last.ends_with("ID") || last.eq_ignore_ascii_case("id")
+}
+
+/// `x_api_key`, `AccessKey`; not `registry_key`.
+fn is_secret_key(last: &str) -> bool {
+    const NAMES: [&str; 8] =
+        ["api_key", "apikey", "api-key", "access_key", "accesskey", "secret_key", "secretkey", "private_key"];
+    NAMES.into_iter().any(|name| ends_with(last, name))
+}
+
+/// `password_hash`, `ntHash`.
+fn is_of_password(last: &str) -> bool {
+    const NAMES: [&str; 6] = ["password_hash", "passwordhash", "passwd_hash", "nthash", "ntlm_hash", "lmhash"];
+    NAMES.into_iter().any(|name| ends_with(last, name))
+}
+
+/// `ja3_digest`, `ja4s`, `hasshAlgorithms`: fingerprints of handshakes.
+fn is_of_handshake(last: &str) -> bool {
+    let begins = |word: &str| last.get(..word.len()).is_some_and(|head| head.eq_ignore_ascii_case(word));
+    begins("ja3") || begins("ja4") || begins("hassh")
 }
 
 /// `ver`, `appver`; not `server`.

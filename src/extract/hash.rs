@@ -1,4 +1,8 @@
 //! File hashes: runs of hex digits of a hash's length that are no part of anything longer.
+//!
+//! What else is written so is told by the word before it or by its place in a path: identifiers of containers, secrets and hashes of passwords, which
+//! must not be sent to anybody, and identifiers of commits. Forty digits of which nothing is said are taken for a file's: commits that are named
+//! without a word cost a look-up each, files that are not found cost more.
 
 use crate::{
     event::lanes::Lane,
@@ -22,10 +26,16 @@ pub(super) fn kind(bytes: &[u8], start: usize, end: usize, typed: bool) -> Optio
     let letters = hex(run)?;
     // A number is no hash, nor are all bits set; letters alone, or one of them, are what people write who need a hash for a test.
     let plausible = letters && !run.iter().all(|byte| byte | 0x20 == b'f') && (typed || !is_filled(run));
-    let directory = is_directory(bytes, start, end);
-    let other =
-        directory || in_longer(bytes, start, end) || is_identifier(bytes, start) || is_resource(bytes, start, end);
-    (plausible && !other).then_some(kind)
+    let other = || {
+        is_directory(bytes, start, end)
+            || in_longer(bytes, start, end)
+            || is_identifier(bytes, start)
+            || is_resource(bytes, start, end)
+            || (kind == IndicatorKind::Md5 && is_of_password(bytes, start, end))
+            || (kind == IndicatorKind::Sha1 && is_commit(bytes, start, end))
+            || (kind == IndicatorKind::Sha256 && is_container(bytes, start, end))
+    };
+    (plausible && !other()).then_some(kind)
 }
 
 /// Whether there are letters among hex digits; `None` when there is anything else. Runs are at least as long as a lane.
@@ -90,15 +100,100 @@ fn names_machine(bytes: &[u8], end: usize) -> bool {
 
 /// Whether the word before it says that it names a session, a request, or a kind of hash that no provider knows.
 fn is_identifier(bytes: &[u8], start: usize) -> bool {
-    const WORDS: [&str; 15] = [
-        "id", "guid", "uuid", "session", "sid", "token", "nonce", "cookie", "etag", "imphash", "ja3", "ja3s", "hassh",
-        "telfhash", "secret",
+    const WORDS: [&str; 24] = [
+        "id",
+        "guid",
+        "uuid",
+        "session",
+        "sid",
+        "token",
+        "nonce",
+        "cookie",
+        "etag",
+        "imphash",
+        "ja3",
+        "ja3s",
+        "hassh",
+        "telfhash",
+        "secret",
+        "bearer",
+        "authorization",
+        "password",
+        "passwd",
+        "pwd",
+        "apikey",
+        "api_key",
+        "access_key",
+        "secret_key",
     ];
     let key = context::key_before(bytes, start);
     if key.is_empty() {
         return false;
     }
-    WORDS.into_iter().any(|word| context::ends_with(key, word)) || is_of_request(bytes, start, key.len())
+    WORDS.into_iter().any(|word| context::ends_with(key, word))
+        || is_header_key(bytes, start, key)
+        || is_of_request(bytes, start, key.len())
+}
+
+/// Whether it is the value of a header such as `X-Api-Key`.
+fn is_header_key(bytes: &[u8], start: usize, key: &[u8]) -> bool {
+    let head = bytes.get(..start).unwrap_or_default();
+    key.eq_ignore_ascii_case(b"key")
+        && memchr::memmem::rfind(&head[head.len().saturating_sub(16)..], key)
+            .is_some_and(|at| before(&head[head.len().saturating_sub(16)..], at) == b'-')
+}
+
+/// Whether it is one of two hashes of a password that stand beside each other, as tools dump them: `user:500:<LM>:<NT>:::`.
+fn is_of_password(bytes: &[u8], start: usize, end: usize) -> bool {
+    let is_hash = |run: Option<&[u8]>| run.is_some_and(|run| run.iter().all(u8::is_ascii_hexdigit));
+    let other_before = before(bytes, start) == b':'
+        && is_hash(start.checked_sub(33).and_then(|first| bytes.get(first..start - 1)))
+        && !before(bytes, start.saturating_sub(33)).is_ascii_hexdigit();
+    let other_after =
+        at(bytes, end) == b':' && is_hash(bytes.get(end + 1..end + 33)) && !at(bytes, end + 33).is_ascii_hexdigit();
+    other_before || other_after || (at(bytes, end) == b':' && bytes[end..].starts_with(b":::"))
+}
+
+/// Whether it names a commit: `commit <id>`, `revision=<id>`, `actions/checkout@<id>`, `<id> refs/heads/main`.
+fn is_commit(bytes: &[u8], start: usize, end: usize) -> bool {
+    const WORDS: [&str; 6] = ["commit", "revision", "head_sha", "commit_sha", "commitsha", "commit_hash"];
+    let key = context::key_before(bytes, start);
+    let version = before(bytes, start) == b'@' && {
+        let head = bytes.get(..start - 1).unwrap_or_default();
+        let part = |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+        let name = head.iter().rev().take(64).take_while(part).count();
+        name > 0 && before(head, head.len() - name) == b'/'
+    };
+    let tail = bytes.get(end..).unwrap_or_default();
+    let reference = tail.first().is_some_and(u8::is_ascii_whitespace) && tail[1..].starts_with(b"refs/");
+    version || reference || WORDS.into_iter().any(|word| context::ends_with(key, word))
+}
+
+/// Whether it names a container: in the paths of its files and logs, in the name of its group of processes, behind the scheme of its runtime.
+fn is_container(bytes: &[u8], start: usize, end: usize) -> bool {
+    const BEFORE: [&str; 9] = [
+        "/containers/",
+        "/docker/",
+        "/kubepods/",
+        "/overlay-containers/",
+        "docker-",
+        "containerd-",
+        "crio-",
+        "libpod-",
+        "docker://",
+    ];
+    let head = bytes.get(..start).unwrap_or_default();
+    let tail = bytes.get(end..).unwrap_or_default();
+    let log_of_pod = || {
+        let path = &head[head.len().saturating_sub(300)..];
+        tail.starts_with(b".log")
+            && before(bytes, start) == b'-'
+            && memchr::memmem::find(path, b"/containers/").is_some()
+    };
+    BEFORE.into_iter().chain(["containerd://", "cri-o://"]).any(|mark| head.ends_with(mark.as_bytes()))
+        || tail.starts_with(b"-json.log")
+        || tail.starts_with(b".scope")
+        || log_of_pod()
 }
 
 /// Whether a request's own identifier stands before it, as services write `[req-<UUID> <user> <project> …]`.

@@ -436,7 +436,7 @@ impl<'a> Value<'a> {
 
     /// Says whether there was one.
     fn hashes(&self, start: usize, end: usize, sink: &mut Sink<'_>) -> bool {
-        if self.class == Class::Id {
+        if matches!(self.class, Class::Id | Class::Version) {
             return false;
         }
         let mut found = false;

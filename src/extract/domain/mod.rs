@@ -3,9 +3,9 @@
 //! File names, code, keys and versions look the same; what stands around them and how they are written tells them apart. In
 //! fields that are made for host names only the syntax counts.
 //!
-//! A name that is written as code or files are counts where something proves it to be a host (`proof`): a port, a verb of connections, a query of DNS.
-//! Without proof `EvilBank.de` is a brand and `fetchAll.de` a member; `evil-bank.id` is a name and `install-all.sh` a file, as no member of code has a
-//! hyphen but many files have.
+//! A name that is written as code or files are counts where something proves it to be a host (`proof`): a port, a verb of connections, a query of
+//! DNS. Without proof `EvilBank.de` is a brand and `fetchAll.de` a member; `evil-bank.id` is a name and `install-all.sh` a file, as no member of
+//! code has a hyphen but many files have.
 
 use std::ops::Range;
 

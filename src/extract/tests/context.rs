@@ -172,3 +172,76 @@ fn a_field_of_addresses_or_of_mail_may_hold_a_host() {
         ("more than a name", r#"{"src":"see evil-fake.com for more"}"#, ""),
     ]);
 }
+
+const MD5: &str = "9e107d9d372bb6826bd81d3542a419d6";
+const SHA1: &str = "2fd4e1c67a2d28fced849ee1bb76e7391b93eb12";
+const SHA256: &str = "d7a8fbb307d7809469ca9abcb0082e4f8d5651e46d3cdb762d02d0bf37c9e592";
+
+/// As [`check`]; `MD5`, `SHA1` and `SHA256` in a payload and in what is found stand for such hashes.
+fn check_hashes(rows: &[(&str, &str, &str)]) {
+    let fill = |text: &str| text.replace("MD5", MD5).replace("SHA1", SHA1).replace("SHA256", SHA256);
+    let rows: Vec<_> = rows.iter().map(|&(name, payload, expected)| (name, fill(payload), fill(expected))).collect();
+    let rows: Vec<_> =
+        rows.iter().map(|(name, payload, expected)| (*name, payload.as_str(), expected.as_str())).collect();
+    check(&rows);
+}
+
+#[test]
+fn containers_are_no_files() {
+    check_hashes(&[
+        ("log", r#"{"log":{"file":{"path":"/var/lib/docker/containers/SHA256/SHA256-json.log"}}}"#, ""),
+        ("log of a pod", r#"{"log.file.path":"/var/log/containers/web-1_default_web-SHA256.log"}"#, ""),
+        ("group of processes", "0::/system.slice/docker-SHA256.scope, /docker/SHA256", ""),
+        ("runtime", r#"{"x":"containerd://SHA256"}"#, ""),
+        ("a file of that name", r"/tmp/SHA256.exe C:\x\SHA256.log", "sha256:SHA256"),
+    ]);
+}
+
+#[test]
+fn identifiers_of_agents_and_cursors_are_no_files() {
+    check_hashes(&[
+        ("journal", r#"{"__CURSOR":"s=MD5;i=1;b=MD5","MESSAGE":"x"}"#, ""),
+        ("sensor", r#"{"AgentIdString":"MD5","customerIDString":"MD5"}"#, ""),
+        ("handshake", r#"{"ja3_digest":"MD5","ja4s":"MD5","hassh_client":"MD5"}"#, ""),
+        ("certificate", r#"{"certificate_serial":"MD5","tls_serial_number":"MD5"}"#, ""),
+        ("build", r#"{"version":"SHA1","app_version":"MD5"}"#, ""),
+        ("file", r#"{"md5":"MD5","fileHash":"SHA256"}"#, "md5:MD5 sha256:SHA256"),
+    ]);
+}
+
+#[test]
+fn secrets_are_no_files() {
+    check_hashes(&[
+        ("header", r#"{"authorization":"Bearer SHA256"}"#, ""),
+        ("header in a text", "Authorization: Bearer SHA256, X-Api-Key: MD5", ""),
+        ("key", "api_key=MD5&x=1 apikey: MD5 password=MD5", ""),
+        (
+            "fields",
+            r#"{"password_hash":"MD5","x_api_key":"MD5","client_secret":"SHA256","auth_token":"SHA1","userPassword":"MD5"}"#,
+            "",
+        ),
+        ("dump", "Administrator:500:MD5:MD5:::", ""),
+        ("pair", "psexec.py -hashes MD5:MD5 x", ""),
+        ("list", "MD5: found, md5:MD5", "md5:MD5"),
+        ("other keys", "hotkey MD5", "md5:MD5"),
+    ]);
+}
+
+#[test]
+fn commits_are_no_files() {
+    check_hashes(&[
+        ("log", "commit SHA1", ""),
+        ("merge", "Merge commit 'SHA1' into main", ""),
+        ("keys", "revision=SHA1 head_sha: SHA1 git_commit=SHA1", ""),
+        (
+            "fields",
+            r#"{"git":{"commit":"SHA1"},"commit":{"sha":"SHA1"},"gitCommit":"SHA1","head_sha":"SHA1","vcs.revision":"SHA1","CommitId":"SHA1"}"#,
+            "",
+        ),
+        ("action", "uses: actions/checkout@SHA1", ""),
+        ("reference", "SHA1 refs/heads/main", ""),
+        ("nothing is said", "seen SHA1", "sha1:SHA1"),
+        ("the hash of a file", r#"{"sha1":"SHA1"}"#, "sha1:SHA1"),
+        ("others", "commit SHA256", "sha256:SHA256"),
+    ]);
+}
