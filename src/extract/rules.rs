@@ -151,6 +151,7 @@ const RULES: &[Rule] = {
         ("@timestamp", Freetext, Nothing), ("timestamp", Freetext, Nothing), ("event.created", Freetext, Nothing), ("event.ingested", Freetext, Nothing), ("event.start", Freetext, Nothing), ("event.end", Freetext, Nothing),
         ("timecreated", Freetext, Nothing), ("utctime", Freetext, Nothing), ("eventtime", Freetext, Nothing), ("eventreceivedtime", Freetext, Nothing), ("ts", Freetext, Nothing), ("_write_ts", Freetext, Nothing), ("eventtime", Freetext, Nothing), ("timegenerated", Freetext, Nothing),
         ("os.name", Freetext, Name), ("os.kernel", Freetext, Version), ("os.full", Freetext, Version), ("host.mac", Freetext, Nothing), ("source.mac", Freetext, Nothing), ("destination.mac", Freetext, Nothing), ("mac", Freetext, Nothing),
+        ("container.image.tag", Freetext, Version), ("image.tag", Freetext, Version), ("image_tag", Freetext, Version), ("imagetag", Freetext, Version), ("tag", Freetext, Version),
         ("firmware", Freetext, Version), ("build", Freetext, Version), ("buildnumber", Freetext, Version), ("build_number", Freetext, Version),
         ("release", Freetext, Version), ("kernel", Freetext, Version), ("sigver", Freetext, Version), ("engine", Freetext, Version),
         ("virdb", Freetext, Version), ("avsigver", Freetext, Version), ("platform", Freetext, Version), ("os", Freetext, Version),

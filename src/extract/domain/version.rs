@@ -25,6 +25,9 @@ pub(in crate::extract) fn is_version(bytes: &[u8], start: usize, end: usize, cla
     if next == b'-' && at(bytes, end + 1).is_ascii_alphabetic() {
         return true;
     }
+    if is_shaped_so(quad) && (has_revision(bytes, start, end) || is_of_agent(bytes, start, end, class)) {
+        return true;
+    }
     match previous {
         b'/' => {
             if is_socket(bytes, start) {
@@ -35,11 +38,15 @@ pub(in crate::extract) fn is_version(bytes: &[u8], start: usize, end: usize, cla
             if class == Class::Agent || (inside && is_shaped_so(quad)) {
                 return true;
             }
-            !has_port(bytes, end) && is_product(&bytes[..start - 1])
+            let head = &bytes[..start - 1];
+            !has_port(bytes, end)
+                && (is_product(head) || (is_small(bytes, start) && is_shaped_so(quad) && is_tool(head)))
         }
         b'-' => before(bytes, start - 1).is_ascii_alphabetic(),
         // The tag of an image: `registry/team/app:1.2.3.4`.
         b':' if is_tag(&bytes[..start - 1]) => true,
+        b':' if is_small(bytes, start) && is_shaped_so(quad) && is_short_tag(bytes, start, end, class) => true,
+        b'=' if is_shaped_so(quad) && is_pinned(&bytes[..start]) => true,
         // Packages of Windows: `Package~31bf3856ad364e35~amd64~~6.1.1.0`.
         b'~' => true,
         // Directories of the assembly cache: `System.Web__4.0.0.0__b03f5f7f11d50a3a`.
@@ -51,7 +58,11 @@ pub(in crate::extract) fn is_version(bytes: &[u8], start: usize, end: usize, cla
         }
         b'\\' => is_component(bytes, &(start..end)),
         // A package: `ruby@2.7.0.1`.
-        b'@' => is_small(bytes, start) && ends_in_program(&bytes[..start - 1]),
+        b'@' => {
+            is_small(bytes, start)
+                && (ends_in_program(&bytes[..start - 1])
+                    || is_behind(bytes, start, &["npm ", "yarn ", "pnpm ", "npx "]))
+        }
         // A telephone number, and an object identifier: `.1.3.6.1`.
         b'+' | b'.' => true,
         _ => match word_before(bytes, start, 4) {
@@ -83,6 +94,99 @@ fn is_shaped_so(quad: &[u8]) -> bool {
     let second = groups.clone().next().map_or(0, number);
     let long = groups.filter(|group| group.len() > 2).count();
     (first < SMALL && long < 2) || (second == 0 && first < LARGEST && first != 127)
+}
+
+/// What filters compare with addresses.
+const ADDRESSED: [&str; 12] =
+    ["ip", "addr", "address", "src", "dst", "source", "destination", "host", "server", "client", "peer", "remote"];
+
+/// Whether it is the tag of an image without a path, `app:1.2.3.4`, or stands behind the epoch of a package: `1:1.2.3.4`.
+fn is_short_tag(bytes: &[u8], start: usize, end: usize, class: Class) -> bool {
+    let head = &bytes[..start - 1];
+    let name = before(head, head.len());
+    if name.is_ascii_digit() {
+        let lead = before(head, head.len() - 1);
+        return matches!(lead, 0 | b' ' | b'\t' | b'(' | b'-' | b'=') && !has_port(bytes, end);
+    }
+    name.is_ascii_alphabetic()
+        && (class == Class::Path || is_behind(bytes, start, &["docker ", "podman ", "nerdctl ", "image "]))
+}
+
+/// Whether `head` ends in `name==`, and the name is not what filters compare with addresses.
+fn is_pinned(head: &[u8]) -> bool {
+    let Some(head) = head.strip_suffix(b"==") else { return false };
+    let name = last_word(head);
+    !name.is_empty() && !ADDRESSED.into_iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
+}
+
+/// Whether the revision of a package follows: `1.2.3.4-1`, `1.2.3.4-5.el8`; not the rest of a range of addresses or a port.
+fn has_revision(bytes: &[u8], start: usize, end: usize) -> bool {
+    let digits = length_of_digits(bytes, end + 1);
+    if at(bytes, end) != b'-' || !matches!(digits, 1..=3) {
+        return false;
+    }
+    let rest = &bytes[end + 1..];
+    match at(rest, digits) {
+        b'.' => {
+            let more = rest.iter().take(16).take_while(|byte| byte.is_ascii_digit() || **byte == b'.');
+            more.filter(|&&byte| byte == b'.').count() < 3 && at(rest, digits + 1).is_ascii_alphanumeric()
+        }
+        b'_' | b'+' | b'~' => true,
+        next if next.is_ascii_alphabetic() => true,
+        _ => {
+            let number = |digits: &[u8]| digits.iter().fold(0, |number, digit| number * 10 + u32::from(digit & 15));
+            let last = bytes[start..end].rsplit(|&byte| byte == b'.').next().unwrap_or_default();
+            let revision = number(&rest[..digits]);
+            revision <= number(last) || (revision < 10 && is_small(bytes, start))
+        }
+    }
+}
+
+/// Whether it stands among products in what a client says of itself, in a field for that or behind its name in a text: `User-Agent: x/1.2.3.4`.
+fn is_of_agent(bytes: &[u8], start: usize, end: usize, class: Class) -> bool {
+    const REACH: usize = 200;
+    if class == Class::Agent {
+        return bytes.len() > end - start && !has_port(bytes, end);
+    }
+    if class != Class::Text {
+        return false;
+    }
+    let head = &bytes[start.saturating_sub(REACH)..start];
+    let line = head.iter().rposition(|byte| matches!(byte, b'\n' | b'\r' | b'\t')).map_or(0, |at| at + 1);
+    let head = &head[line..];
+    let Some(key) = memchr::memmem::rfind(head, b"gent") else { return false };
+    let (name, value) = head.split_at(key + 4);
+    let named = ["useragent", "user-agent", "user_agent"].into_iter().any(|known| context::ends_with(name, known));
+    let Some((b'=' | b':', value)) = value.split_first() else { return false };
+    let quotes = value.iter().filter(|&&byte| byte == b'"').count();
+    named && quotes < 2 && !value.contains(&b'=')
+}
+
+/// Whether `head` ends in a word in lower case that is no protocol and no name of a machine: `sqlmap` in `sqlmap/1.7.2.3`.
+fn is_tool(head: &[u8]) -> bool {
+    #[rustfmt::skip]
+    const OTHERS: [&str; 31] = [
+        "addr", "address", "cifs", "client", "dns", "dst", "ftp", "gateway", "gw", "host", "http", "https", "icmp", "inet", "ip", "ldap", "localhost",
+        "net", "nfs", "node", "peer", "proxy", "router", "rtsp", "server", "sip", "smb", "src", "ssh", "tcp", "udp",
+    ];
+    let word = last_word(head);
+    let lead = before(head, head.len() - word.len());
+    !word.is_empty()
+        && word.iter().all(u8::is_ascii_lowercase)
+        && !matches!(lead, b'/' | b'\\' | b'.' | b'-' | b':' | b'@' | b'%' | b'+' | b'&' | b'?')
+        && !OTHERS.into_iter().any(|other| word == other.as_bytes())
+}
+
+/// Whether one of these stands not far before, in the same line.
+fn is_behind(bytes: &[u8], start: usize, words: &[&str]) -> bool {
+    let head = &bytes[start.saturating_sub(64)..start];
+    let line = head.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
+    words.iter().any(|word| memchr::memmem::find(&head[line..], word.as_bytes()).is_some())
+}
+
+fn last_word(head: &[u8]) -> &[u8] {
+    let part = |byte: &&u8| byte.is_ascii_alphanumeric() || **byte == b'_';
+    &head[head.len() - head.iter().rev().take(32).take_while(part).count()..]
 }
 
 /// Whether a port follows: `:443`, `#53`.
@@ -149,7 +253,7 @@ fn is_tag(head: &[u8]) -> bool {
 fn word_before(bytes: &[u8], start: usize, depth: usize) -> Said {
     let key = context::key_before(bytes, start);
     if key.is_empty() {
-        return Said::Nothing;
+        return before_arrow(bytes, start, depth).map_or(Said::Nothing, |first| word_before(bytes, first, depth - 1));
     }
     let mut lower = [0; 16];
     let version = context::names_version(key);
@@ -159,10 +263,14 @@ fn word_before(bytes: &[u8], start: usize, depth: usize) -> Said {
     if version || names_version(lower) || (is_small(bytes, start) && names_program(lower)) {
         return Said::Version;
     }
-    if names_either(lower) {
+    // `.NET`, `PAN-OS`, `FortiOS`
+    let system = key == b"NET" || (key.ends_with(b"OS") && !matches!(&*lower, b"dos" | b"ddos"));
+    if system || names_either(lower) {
         return Said::Perhaps;
     }
-    if depth == 0 || !matches!(&*lower, b"and" | b"to" | b"or" | b"through" | b"from" | b"than") {
+    if depth == 0
+        || !matches!(&*lower, b"and" | b"to" | b"or" | b"through" | b"from" | b"than" | b"is" | b"was" | b"now")
+    {
         return Said::Nothing;
     }
     let Some(head) = bytes.get(..start) else { return Said::Nothing };
@@ -172,6 +280,15 @@ fn word_before(bytes: &[u8], start: usize, depth: usize) -> Said {
     let digits = quad.iter().rev().take(16).take_while(|byte| byte.is_ascii_digit() || **byte == b'.').count();
     // `upgraded from`, or another number before `to`.
     word_before(bytes, if digits > 0 { quad.len() - digits } else { head.len() }, depth - 1)
+}
+
+/// Where the version begins from which an arrow leads to what starts at `start`: `1.2.3.4 -> 1.2.3.5`.
+fn before_arrow(bytes: &[u8], start: usize, depth: usize) -> Option<usize> {
+    let head = bytes.get(..start)?.trim_ascii_end();
+    let head = head.strip_suffix(b"->").or_else(|| head.strip_suffix(b"=>"))?.trim_ascii_end();
+    let length = head.iter().rev().take(16).take_while(|byte| byte.is_ascii_digit() || **byte == b'.').count();
+    let first = head.len() - length;
+    (depth > 0 && length > 0 && is_shaped_so(&head[first..])).then_some(first)
 }
 
 /// Words before versions and other numbers with dots, lower case.
@@ -190,8 +307,8 @@ fn names_version(word: &[u8]) -> bool {
 fn names_either(word: &[u8]) -> bool {
     matches!(
         word,
-        b"agent" | b"anydesk" | b"build" | b"driver" | b"edge" | b"engine" | b"hotfix" | b"java" | b"kernel" | b"office" | b"openssl" | b"opera"
-        | b"patch" | b"plugin" | b"release" | b"safari" | b"teamviewer" | b"upgrade"
+        b"agent" | b"anydesk" | b"bios" | b"build" | b"driver" | b"edge" | b"engine" | b"hotfix" | b"java" | b"kernel" | b"office" | b"openssl" | b"opera"
+        | b"patch" | b"plugin" | b"release" | b"safari" | b"teamviewer" | b"uefi" | b"upgrade"
     )
 }
 

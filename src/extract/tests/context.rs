@@ -245,3 +245,54 @@ fn commits_are_no_files() {
         ("others", "commit SHA256", "sha256:SHA256"),
     ]);
 }
+
+#[test]
+fn versions_of_packages_are_no_addresses() {
+    check(&[
+        ("dpkg", "2026-11-30 08:00:00 upgrade libfoo:amd64 1.2.3.4-1 1.2.3.5-1", ""),
+        ("revision", "Setting up foo (1.2.3.4-1) ..., foo 1.2.3.4-10ubuntu2, bar 10.2.3.4-2+b1", ""),
+        ("archive", "foo_1.2.3.4-1_all.deb foo-1.2.3.4-1.x86_64.rpm", ""),
+        ("epoch", "Updated: foo.x86_64 1:1.2.3.4-5.el8, bar 1:1.2.3.4", ""),
+        ("pinned", "pkg==1.2.3.4", ""),
+        ("of a registry", "npm i lodash@4.17.21 left@1.2.3.4", ""),
+        ("image", r#"{"image":"app:1.2.3.4"}"#, ""),
+        ("image in a text", "docker run app:1.2.3.4", ""),
+        ("tag", r#"{"container":{"image":{"tag":["1.2.3.4"]}},"tag":"1.2.3.4"}"#, ""),
+        ("arrow", "upgrade 1.2.3.4 -> 1.2.3.5", ""),
+        (
+            "ranges",
+            "8.8.8.8-8.8.8.10 203.0.113.1-9 10.0.0.1-200",
+            "ipv4:8.8.8.8 ipv4:8.8.8.10 ipv4:203.0.113.1 ipv4:10.0.0.1",
+        ),
+        ("filters", "ip.src==8.8.8.8 && host==5.6.7.8", "ipv4:8.8.8.8 ipv4:5.6.7.8"),
+        (
+            "flows",
+            "8.8.8.8 -> 5.6.7.8, agent 203.0.113.5 -> 8.8.4.4",
+            "ipv4:8.8.8.8 ipv4:5.6.7.8 ipv4:203.0.113.5 ipv4:8.8.4.4",
+        ),
+        ("keys", "ip:8.8.8.8 src:5.6.7.8 root@5.6.7.9", "ipv4:8.8.8.8 ipv4:5.6.7.8 ipv4:5.6.7.9"),
+    ]);
+}
+
+#[test]
+fn versions_of_programs_are_no_addresses() {
+    check(&[
+        ("agent", r#"{"user_agent":{"original":"MyApp 3.2.1.0"},"userAgent":"MyApp 3.2.1.0"}"#, ""),
+        ("agent of HTTP", r#"{"http":{"http_user_agent":"Foo 1.2.3.4"}}"#, ""),
+        ("address in it", r#"{"user_agent":{"original":"curl from 203.0.113.5"}}"#, "ipv4:203.0.113.5"),
+        ("address alone", r#"{"user_agent":{"original":"8.8.8.8"}}"#, "ipv4:8.8.8.8"),
+        ("header", "GET / HTTP/1.1\nUser-Agent: x/1.2.3.4\nX-Real-IP: 5.6.7.8", "ipv4:5.6.7.8"),
+        ("pair", "x\tuseragent=Mozilla/5.0 1.2.3.4\tclient=5.6.7.8", "ipv4:5.6.7.8"),
+        ("pair before", "useragent=Mozilla/5.0 client=5.6.7.8", "ipv4:5.6.7.8"),
+        ("tool", "sqlmap/1.7.2.3#dev x/1.2.3.4 agent", ""),
+        ("protocols", "tcp/8.8.8.8 host/5.6.7.8 web1/5.6.7.9", "ipv4:8.8.8.8 ipv4:5.6.7.8 ipv4:5.6.7.9"),
+        ("sentence", "version is now 8.7.6.5, client version is 8.7.6.5", ""),
+        ("systems", ".NET 4.0.3.1 runtime, BIOS 1.14.0.2, PAN-OS 10.1.2.3", ""),
+        (
+            "states",
+            "BIOS 1.14.0.2 offline, FortiOS 203.0.113.5, DOS 5.6.7.8",
+            "ipv4:1.14.0.2 ipv4:203.0.113.5 ipv4:5.6.7.8",
+        ),
+        ("sentence about an address", "resolver is 8.8.8.8, gateway is now 5.6.7.8", "ipv4:8.8.8.8 ipv4:5.6.7.8"),
+    ]);
+}
