@@ -20,6 +20,7 @@ use words::{
     THREATS, WORDS,
 };
 
+mod code;
 mod proof;
 mod version;
 mod words;
@@ -148,7 +149,7 @@ fn reads_as_host(bytes: &[u8], range: Range<usize>, suffix: Suffix, command: boo
     if !share && is_code_behind(bytes, range.end) {
         return false;
     }
-    if names_organisation(bytes, &range) {
+    if names_organisation(bytes, &range) || code::is_package(bytes, &range) || code::is_program(bytes, &range) {
         return false;
     }
     // Scripts of others have no case and are met in no code.
@@ -271,9 +272,8 @@ fn written(raw: &[u8], suffix: Suffix, command: bool) -> Written {
             return Written::Otherwise;
         }
     }
-    // Names of detections have capitals, names of hosts all or none.
-    let titled = first[0].is_ascii_uppercase() && first.iter().any(u8::is_ascii_lowercase);
-    if titled && begins(&THREATS) {
+    let titled = is_titled(first);
+    if names_detection(raw) {
         return Written::Otherwise;
     }
     if INTERFACES.into_iter().any(|domain| ends_with(raw, domain)) && !begins(&REAL) {
@@ -321,7 +321,9 @@ fn written(raw: &[u8], suffix: Suffix, command: bool) -> Written {
     if labels == 2 && first.len() == 1 && !among(&BRIEF) {
         return Written::AsCode;
     }
-    if begins(&ROOTS) && (word || (labels == 2 && !classic)) || word && member {
+    let itself = begins(&["this", "self", "cls"]) && !classic;
+    let noted = is("info") && labels == 2 && member;
+    if itself || noted || begins(&ROOTS) && (word || (labels == 2 && !classic)) || word && member {
         return or_web(Written::Otherwise);
     }
     if is("ms") && owns(&SPANS) {
@@ -338,6 +340,23 @@ fn written(raw: &[u8], suffix: Suffix, command: bool) -> Written {
     let program =
         is("com") && labels == 2 && PROGRAMS.into_iter().any(|name| first.eq_ignore_ascii_case(name.as_bytes()));
     if program { Written::Otherwise } else { clear }
+}
+
+fn is_titled(label: &[u8]) -> bool {
+    label.first().is_some_and(u8::is_ascii_uppercase) && label.iter().any(u8::is_ascii_lowercase)
+}
+
+/// Whether it is what a scanner calls something it found: `Backdoor.Agent.PL`, `JS.Downloader.BD`, `PUA.Win.Tool.Net`. Names of detections have some
+/// capitals, names of hosts all or none.
+fn names_detection(raw: &[u8]) -> bool {
+    let mut labels = raw.split(|&byte| byte == b'.');
+    let is_threat = |label: &[u8]| THREATS.into_iter().any(|threat| label.eq_ignore_ascii_case(threat.as_bytes()));
+    let Some(first) = labels.next().filter(|first| first.first().is_some_and(u8::is_ascii_uppercase)) else {
+        return false;
+    };
+    let mixed = raw.iter().any(u8::is_ascii_lowercase);
+    let inside = labels.clone().count() > 1 && labels.any(|label| is_titled(label) && is_threat(label));
+    (mixed && is_threat(first)) || inside
 }
 
 /// Whether a label with capitals inside is how a brand is written, `EvilBank`, before a suffix that names no member of code and is no extension.

@@ -192,7 +192,15 @@ pub(super) const SERVICES: [&str; 18] = [
 ];
 
 /// Classes of harmful software, with which scanners begin the names of what they found: `Backdoor.Agent.PL`.
-pub(super) const THREATS: [&str; 26] = [
+pub(super) const THREATS: [&str; 34] = [
+    "coinminer",
+    "infostealer",
+    "injector",
+    "ransomware",
+    "spy",
+    "stealer",
+    "troj",
+    "webshell",
     "adware",
     "backdoor",
     "behaveslike",
@@ -279,7 +287,23 @@ pub(super) const RECORDS: [&str; 10] =
     ["_tcp", "_udp", "_tls", "_sctp", "_msdcs", "_domainkey", "_dmarc", "_acme-challenge", "_mta-sts", "_spf"];
 
 /// Domains under which interfaces are named as hosts are: `rbac.authorization.k8s.io`.
-pub(super) const INTERFACES: [&str; 2] = [".k8s.io", ".openshift.io"];
+pub(super) const INTERFACES: [&str; 4] = [".k8s.io", ".openshift.io", ".kubernetes.io", "type.googleapis.com"];
+
+/// Hosts that are met as the beginnings of names of packages.
+pub(super) const PACKAGES: [&str; 8] = [
+    "go.opentelemetry.io",
+    "go.uber.org",
+    "golang.org",
+    "google.golang.org",
+    "gopkg.in",
+    "k8s.io",
+    "sigs.k8s.io",
+    "honnef.co",
+];
+
+/// Programs that run scripts whose names have the suffixes of [`SCRIPTS`].
+pub(super) const INTERPRETERS: [&str; 12] =
+    ["perl", "perl5", "bash", "sh", "dash", "ksh", "zsh", "php", "source", "rustc", "gcc", "terraform"];
 
 /// Hosts under these domains.
 pub(super) const REAL: [&str; 6] = ["www", "registry", "dl", "pkgs", "cdn", "api"];

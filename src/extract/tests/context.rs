@@ -296,3 +296,56 @@ fn versions_of_programs_are_no_addresses() {
         ("sentence about an address", "resolver is 8.8.8.8, gateway is now 5.6.7.8", "ipv4:8.8.8.8 ipv4:5.6.7.8"),
     ]);
 }
+
+#[test]
+fn names_of_types_labels_and_packages_are_no_hosts() {
+    check(&[
+        (
+            "type",
+            r#"{"@type":"type.googleapis.com/google.cloud.audit.AuditLog","typeUrl":"type.googleapis.com/x"}"#,
+            "",
+        ),
+        ("type in a text", "decoded type.googleapis.com/google.rpc.Status", ""),
+        ("labels", r#"{"key":"node.kubernetes.io/not-ready","label":"app.kubernetes.io/name=web"}"#, ""),
+        (
+            "hosts of these",
+            "www.kubernetes.io storage.googleapis.com/x",
+            "domain:www.kubernetes.io domain:storage.googleapis.com",
+        ),
+        (
+            "packages",
+            "k8s.io/client-go@v0.22.2/x golang.org/x/net/http2.(*Transport).run gopkg.in/yaml.v3 example.com/team/mod@v1.2.3",
+            "",
+        ),
+        ("source", "at example.com/team/mod/main.go:12", ""),
+        ("receiver", "example.com/team/mod.(*Server).Run(0x1)", ""),
+        (
+            "paths of hosts",
+            "evil.example.com/a@b evil.example.org/x.go",
+            "domain:evil.example.com domain:evil.example.org",
+        ),
+    ]);
+}
+
+#[test]
+fn names_of_detections_and_programs_are_no_hosts() {
+    check(&[
+        ("detections", "PUA.Win.Tool.Net JS.Downloader.BD Troj.Spy.Net", ""),
+        ("keys", "virus=JS.Foo.BD malware=\"Foo.BD\"", ""),
+        ("fields", r#"{"threat":{"name":"JS.Foo.BD"},"malware":{"name":"Foo.BD"}}"#, ""),
+        ("capitals throughout", "WORM.EXAMPLE.COM spy.example.com", "domain:worm.example.com domain:spy.example.com"),
+        ("script", "perl exploit.pl, perl -w -T exploit.pl, /usr/bin/perl exploit.pl", ""),
+        ("audit", r#"type=EXECVE msg=audit(1.2:3): argc=2 a0="perl" a1="exploit.pl""#, ""),
+        (
+            "arguments",
+            r#"type=EXECVE msg=audit(1.2:3): argc=2 a0="curl" a1="evil.example.com""#,
+            "domain:evil.example.com",
+        ),
+        ("pairs", "process=evil.com file=a.zip exe=evil.com x=y", ""),
+        ("in a text", "started process=evil.com exe=\"evil.com\" file=evil.com", ""),
+        ("registry", "--image=registry.example.com/x:1", "domain:registry.example.com"),
+        ("others", "profile=evil.com see exploit.pl", "domain:evil.com domain:exploit.pl"),
+        ("members", "this.props.app user.info data.info self.app", ""),
+        ("sites", "evilfake.info my.data-fake.info", "domain:evilfake.info domain:my.data-fake.info"),
+    ]);
+}
