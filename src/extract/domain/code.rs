@@ -2,25 +2,34 @@
 
 use std::ops::Range;
 
-use super::words::{INTERPRETERS, PACKAGES, SCRIPTS};
+use super::{
+    is_among,
+    words::{INTERPRETERS, PACKAGES, SCRIPTS},
+};
 use crate::extract::context::{at, before};
 
 /// Whether it begins the path of a package of Go: `golang.org/x/net`, `example.com/team/mod@v1.2.3`, `example.com/team/mod/main.go:12`.
 pub(super) fn is_package(bytes: &[u8], range: &Range<usize>) -> bool {
-    const REACH: usize = 200;
+    const REACH: usize = 160;
     if at(bytes, range.end) != b'/' {
         return false;
     }
     let name = &bytes[range.clone()];
     let path = &bytes[range.end..bytes.len().min(range.end + REACH)];
-    let length = path.iter().position(|byte| byte.is_ascii_whitespace() || matches!(byte, b'"' | b'\'' | b'`'));
-    let path = &path[..length.unwrap_or(path.len())];
     let known = PACKAGES.into_iter().any(|package| name == package.as_bytes())
         && (name != b"golang.org" || path.starts_with(b"/x/"));
-    let followed_by_digit = |mark: &[u8]| {
-        memchr::memmem::find(path, mark).is_some_and(|at| path.get(at + mark.len()).is_some_and(u8::is_ascii_digit))
-    };
-    known || followed_by_digit(b"@v") || followed_by_digit(b".go:") || memchr::memmem::find(path, b".(*").is_some()
+    let is_end = |byte: &u8| byte.is_ascii_whitespace() || matches!(byte, b'"' | b'\'' | b'`' | b',');
+    known
+        || memchr::memchr3_iter(b'@', b':', b'(', path).any(|sign| {
+            let (head, tail) = path.split_at(sign);
+            let digit = |offset| at(tail, offset).is_ascii_digit();
+            let mark = match tail[0] {
+                b'@' => at(tail, 1) == b'v' && digit(2),
+                b':' => head.ends_with(b".go") && digit(1),
+                _ => head.ends_with(b".") && at(tail, 1) == b'*',
+            };
+            mark && !head.iter().any(is_end)
+        })
 }
 
 /// Whether it is the name of a program or of something found in one: `process=evil.com`, `perl exploit.pl`.
@@ -56,7 +65,7 @@ pub(super) fn is_program(bytes: &[u8], range: &Range<usize>) -> bool {
 fn is_run(head: &[u8], name: &[u8]) -> bool {
     let Some(dot) = name.iter().position(|&byte| byte == b'.') else { return false };
     let last = &name[dot + 1..];
-    if !SCRIPTS.into_iter().any(|script| last.eq_ignore_ascii_case(script.as_bytes())) {
+    if !is_among(&SCRIPTS, last) {
         return false;
     }
     let mut head = head.trim_ascii_end();

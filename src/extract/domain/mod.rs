@@ -92,9 +92,7 @@ fn is_service_of_cloud(name: &[u8]) -> bool {
 fn is_person(name: &[u8]) -> bool {
     let mut labels = name.split(|&byte| byte == b'.');
     let (first, last) = (labels.next().unwrap_or_default(), labels.next().unwrap_or_default());
-    labels.next().is_none()
-        && first.iter().all(u8::is_ascii_alphabetic)
-        && SURNAMES.into_iter().any(|surname| last.eq_ignore_ascii_case(surname.as_bytes()))
+    labels.next().is_none() && first.iter().all(u8::is_ascii_alphabetic) && is_among(&SURNAMES, last)
 }
 
 /// What stands in a field that holds nothing.
@@ -157,9 +155,8 @@ fn reads_as_host(bytes: &[u8], range: Range<usize>, suffix: Suffix, command: boo
     if !raw.is_ascii() {
         return true;
     }
-    match written(raw, suffix, command) {
+    match written(bytes, &range, suffix, command) {
         Written::Host => true,
-        Written::Oddly => proof::of_capitals(bytes, &range),
         Written::AsMember => proof::of_member(bytes, &range),
         Written::AsFile => proof::of_file(bytes, &range),
         Written::AsCode => proof::is_query(bytes, &range),
@@ -171,8 +168,6 @@ fn reads_as_host(bytes: &[u8], range: Range<usize>, suffix: Suffix, command: boo
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Written {
     Host,
-    /// Capitals stand where names of hosts have none; what stands around it may prove that it is one.
-    Oddly,
     /// Members of code have such endings.
     AsMember,
     /// Files have such endings.
@@ -241,13 +236,14 @@ fn is_bracketed_address(rest: &[u8]) -> bool {
     at(inside, length) == b']' && inside[..length].iter().filter(|byte| matches!(byte, b'.' | b':')).count() >= 2
 }
 
-fn written(raw: &[u8], suffix: Suffix, command: bool) -> Written {
+fn written(bytes: &[u8], range: &Range<usize>, suffix: Suffix, command: bool) -> Written {
+    let raw = &bytes[range.clone()];
     let Suffix::Public { labels: suffix_labels } = suffix else { return Written::Otherwise };
     let labels = raw.split(|&byte| byte == b'.').count();
     let first = raw.split(|&byte| byte == b'.').next().unwrap_or_default();
     let last = raw.rsplit(|&byte| byte == b'.').next().unwrap_or_default();
     let is = |word: &str| last.eq_ignore_ascii_case(word.as_bytes());
-    let among = |words: &[&str]| words.iter().any(|word| is(word));
+    let among = |words: &[&str]| is_among(words, last);
     let classic = among(&["com", "net", "org"]);
     let web = first.eq_ignore_ascii_case(b"www");
 
@@ -255,8 +251,8 @@ fn written(raw: &[u8], suffix: Suffix, command: bool) -> Written {
     let title = last[0].is_ascii_uppercase() && last[1..].iter().any(u8::is_ascii_lowercase);
     let all_title = raw.split(|&byte| byte == b'.').all(|label| label[0].is_ascii_uppercase());
     let mut odd = title && !((classic || suffix_labels > 1) && all_title);
-    let namespace = NAMESPACES.iter().any(|word| first.eq_ignore_ascii_case(word.as_bytes()));
-    let begins = |words: &[&str]| words.iter().any(|word| first.eq_ignore_ascii_case(word.as_bytes()));
+    let namespace = is_among(&NAMESPACES, first);
+    let begins = |words: &[&str]| is_among(words, first);
     let product = begins(&["system", "microsoft", "windows"]);
     let dot_net = begins(&["asp", "ado", "vb", "system"]) && is("net");
     if dot_net || (namespace && labels > 2) || (product && (!classic || title)) {
@@ -268,9 +264,13 @@ fn written(raw: &[u8], suffix: Suffix, command: bool) -> Written {
         if label.contains(&b'_') && !is_record(raw) {
             return Written::Otherwise;
         }
-        if FAMILIES.into_iter().any(|family| label.eq_ignore_ascii_case(family.as_bytes())) {
+        if is_among(&FAMILIES, label) {
             return Written::Otherwise;
         }
+    }
+    // Where names of hosts have none there are capitals; what stands around it may prove that it is one all the same.
+    if odd && !is_machine(first) && !proof::of_capitals(bytes, range) {
+        return Written::Otherwise;
     }
     let titled = is_titled(first);
     if names_detection(raw) {
@@ -281,11 +281,7 @@ fn written(raw: &[u8], suffix: Suffix, command: bool) -> Written {
     }
     // Members have names that are words, as some top-level domains are.
     let word = last.len() > 2 && !classic && !among(&POPULAR);
-    let clear = match odd && !is_machine(first) {
-        true if word && suffix_labels == 1 => Written::AsCode,
-        true => Written::Oddly,
-        false => Written::Host,
-    };
+    let clear = if odd && word && suffix_labels == 1 { Written::AsCode } else { Written::Host };
     if suffix_labels > 1 {
         return clear;
     }
@@ -303,15 +299,15 @@ fn written(raw: &[u8], suffix: Suffix, command: bool) -> Written {
         };
     }
     let or_web = |other| if web { clear } else { other };
-    let owns = |words: &[&str]| words.iter().any(|word| registered.eq_ignore_ascii_case(word.as_bytes()));
-    let member = owns(&OBJECTS) || owns(&OWNERS);
+    let owns = |words: &[&str]| is_among(words, registered);
+    let member = || owns(&OBJECTS) || owns(&OWNERS);
     if (is("id") && owns(&OWNERS)) || (is("in") && owns(&ENTRANCES)) {
         return or_web(Written::Otherwise);
     }
     if among(&WORDS) || (labels == 2 && (is("id") || among(&MEMBERS))) {
         // No member of code has a hyphen.
         let minus = among(&HYPHENED) && is_hyphened(registered);
-        let doubt = match member || begins(&ROOTS) {
+        let doubt = match begins(&ROOTS) || member() {
             true => Written::Otherwise,
             false if first.len() == 1 => Written::AsCode,
             false => member_like,
@@ -322,8 +318,8 @@ fn written(raw: &[u8], suffix: Suffix, command: bool) -> Written {
         return Written::AsCode;
     }
     let itself = begins(&["this", "self", "cls"]) && !classic;
-    let noted = is("info") && labels == 2 && member;
-    if itself || noted || begins(&ROOTS) && (word || (labels == 2 && !classic)) || word && member {
+    let noted = is("info") && labels == 2 && member();
+    if itself || noted || begins(&ROOTS) && (word || (labels == 2 && !classic)) || word && member() {
         return or_web(Written::Otherwise);
     }
     if is("ms") && owns(&SPANS) {
@@ -350,7 +346,7 @@ fn is_titled(label: &[u8]) -> bool {
 /// capitals, names of hosts all or none.
 fn names_detection(raw: &[u8]) -> bool {
     let mut labels = raw.split(|&byte| byte == b'.');
-    let is_threat = |label: &[u8]| THREATS.into_iter().any(|threat| label.eq_ignore_ascii_case(threat.as_bytes()));
+    let is_threat = |label: &[u8]| is_among(&THREATS, label);
     let Some(first) = labels.next().filter(|first| first.first().is_some_and(u8::is_ascii_uppercase)) else {
         return false;
     };
@@ -375,14 +371,14 @@ fn is_brand(label: &[u8], last: &[u8], suffix_labels: usize) -> bool {
 fn is_machine(label: &[u8]) -> bool {
     let digits = label.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
     let stem = &label[..label.len() - digits];
-    MACHINES.into_iter().any(|name| stem.eq_ignore_ascii_case(name.as_bytes()))
+    is_among(&MACHINES, stem)
 }
 
 /// Whether it has a hyphen and does not end in what has members: `evil-bank`, not `x-request`.
 fn is_hyphened(label: &[u8]) -> bool {
     let Some(hyphen) = label.iter().rposition(|&byte| byte == b'-') else { return false };
     let tail = &label[hyphen + 1..];
-    !OBJECTS.iter().chain(&OWNERS).any(|word| tail.eq_ignore_ascii_case(word.as_bytes()))
+    !is_among(&OBJECTS, tail) && !is_among(&OWNERS, tail)
 }
 
 /// Whether a word that begins with an underscore may be the name of a service record or of a policy.
@@ -395,6 +391,16 @@ fn is_record(name: &[u8]) -> bool {
     let labels = || name.split(|&byte| byte == b'.').filter(|label| label.contains(&b'_'));
     labels().all(|label| label.iter().rposition(|&byte| byte == b'_') == Some(0))
         && labels().any(|label| RECORDS.into_iter().any(|known| label.eq_ignore_ascii_case(known.as_bytes())))
+}
+
+/// Whether a label is one of some words, which are in lower case.
+fn is_among(words: &[&str], label: &[u8]) -> bool {
+    let first = label.first().map_or(0, |byte| byte | 0x20);
+    words.iter().map(|word| word.as_bytes()).any(|word| {
+        word.len() == label.len()
+            && word.first().is_some_and(|&byte| byte | 0x20 == first)
+            && word.eq_ignore_ascii_case(label)
+    })
 }
 
 fn ends_with(name: &[u8], suffix: &str) -> bool {

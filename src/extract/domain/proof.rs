@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::is_among;
 use crate::extract::context::{self, at, before};
 
 /// Whether a name with odd capitals is proven to be a host.
@@ -50,14 +51,16 @@ fn has_port(bytes: &[u8], end: usize, strictly: bool) -> bool {
 }
 
 /// Whether it is asked for in the log of a name server or a proxy: `(evil.example.com): query`, `evil.example.com IN A`, `query[A] evil.example.com`,
-/// `CONNECT evil.example.com:443`, a cell behind one with the port of DNS.
+/// `CONNECT evil.example.com:443`, a cell behind one with the port of DNS or a method of HTTP.
 pub(super) fn is_query(bytes: &[u8], range: &Range<usize>) -> bool {
     let (head, tail) = (&bytes[..range.start], &bytes[range.end..]);
     if head.ends_with(b"CONNECT ") && tail.starts_with(b":") {
         return true;
     }
     if is_cell(bytes, range) {
-        return memchr::memmem::find(&head[head.len().saturating_sub(128)..], b"\t53\t").is_some();
+        // Of a log of queries or of requests.
+        return ["\tGET\t", "\tPOST\t", "\tHEAD\t"].into_iter().any(|method| head.ends_with(method.as_bytes()))
+            || memchr::memmem::find(&head[head.len().saturating_sub(128)..], b"\t53\t").is_some();
     }
     let tail = tail.strip_prefix(b".").unwrap_or(tail);
     let kind = |text: &[u8]| text.iter().take(6).take_while(|byte| byte.is_ascii_uppercase()).count() > 0;
@@ -109,26 +112,25 @@ fn is_called_host(bytes: &[u8], range: &Range<usize>) -> bool {
     let signs = head.iter().rev().take(6).take_while(is_sign).count();
     let (head, signs) = head.split_at(head.len() - signs);
     let word = last_word(head);
-    let is = |known: &str| word.eq_ignore_ascii_case(known.as_bytes());
     if signs.is_empty() || word.is_empty() {
         return false;
     }
     if signs.iter().any(|sign| matches!(sign, b'=' | b':')) {
-        return ENDINGS.into_iter().any(|ending| context::ends_with(word, ending)) || KEYS.into_iter().any(is);
+        return ENDINGS.into_iter().any(|ending| context::ends_with(word, ending)) || is_among(&KEYS, word);
     }
-    if VERBS.into_iter().any(is) {
+    if is_among(&VERBS, word) {
         return true;
     }
     // Of the log of a cache.
     let goes_on = tail.starts_with(b" is ") || tail.starts_with(b" to ");
-    if goes_on && ["reply", "cached", "forwarded"].into_iter().any(is) {
+    if goes_on && is_among(&["reply", "cached", "forwarded"], word) {
         return true;
     }
-    if !["of", "to", "for", "from", "with"].into_iter().any(is) {
+    if !is_among(&["of", "to", "for", "from", "with"], word) {
         return false;
     }
     let earlier = last_word(head[..head.len() - word.len()].trim_ascii_end());
-    BEFORE_PREPOSITIONS.into_iter().any(|known| earlier.eq_ignore_ascii_case(known.as_bytes()))
+    is_among(&BEFORE_PREPOSITIONS, earlier)
 }
 
 fn last_word(head: &[u8]) -> &[u8] {

@@ -5,7 +5,7 @@
 //! with small numbers and hold few of three digits. `agent 7.50.1.2` may be either and is read as a version: inventories are full of those. Numbers
 //! that begin with 10 are versions there too, since nobody is asked about such an address anyway.
 
-use super::{is_component, is_socket};
+use super::{is_among, is_component, is_socket};
 use crate::extract::{
     context::{self, at, before},
     field::Class,
@@ -25,7 +25,11 @@ pub(in crate::extract) fn is_version(bytes: &[u8], start: usize, end: usize, cla
     if next == b'-' && at(bytes, end + 1).is_ascii_alphabetic() {
         return true;
     }
-    if is_shaped_so(quad) && (has_revision(bytes, start, end) || is_of_agent(bytes, start, end, class)) {
+    let revised = next == b'-' && has_revision(bytes, start, end);
+    if (revised || may_be_of_agent(bytes, start, class))
+        && is_shaped_so(quad)
+        && (revised || is_of_agent(bytes, start, end, class))
+    {
         return true;
     }
     match previous {
@@ -60,8 +64,7 @@ pub(in crate::extract) fn is_version(bytes: &[u8], start: usize, end: usize, cla
         // A package: `ruby@2.7.0.1`.
         b'@' => {
             is_small(bytes, start)
-                && (ends_in_program(&bytes[..start - 1])
-                    || is_behind(bytes, start, &["npm ", "yarn ", "pnpm ", "npx "]))
+                && (ends_in_program(&bytes[..start - 1]) || is_behind(bytes, start, &["npm", "yarn", "pnpm", "npx"]))
         }
         // A telephone number, and an object identifier: `.1.3.6.1`.
         b'+' | b'.' => true,
@@ -109,14 +112,14 @@ fn is_short_tag(bytes: &[u8], start: usize, end: usize, class: Class) -> bool {
         return matches!(lead, 0 | b' ' | b'\t' | b'(' | b'-' | b'=') && !has_port(bytes, end);
     }
     name.is_ascii_alphabetic()
-        && (class == Class::Path || is_behind(bytes, start, &["docker ", "podman ", "nerdctl ", "image "]))
+        && (class == Class::Path || is_behind(bytes, start, &["docker", "podman", "nerdctl", "image"]))
 }
 
 /// Whether `head` ends in `name==`, and the name is not what filters compare with addresses.
 fn is_pinned(head: &[u8]) -> bool {
     let Some(head) = head.strip_suffix(b"==") else { return false };
     let name = last_word(head);
-    !name.is_empty() && !ADDRESSED.into_iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
+    !name.is_empty() && !is_among(&ADDRESSED, name)
 }
 
 /// Whether the revision of a package follows: `1.2.3.4-1`, `1.2.3.4-5.el8`; not the rest of a range of addresses or a port.
@@ -142,6 +145,12 @@ fn has_revision(bytes: &[u8], start: usize, end: usize) -> bool {
     }
 }
 
+/// Whether it stands where versions stand in what a client says of itself, seen without a look at more than a few bytes.
+fn may_be_of_agent(bytes: &[u8], start: usize, class: Class) -> bool {
+    class == Class::Agent
+        || (class == Class::Text && matches!(before(bytes, start), b' ' | b'/') && is_small(bytes, start))
+}
+
 /// Whether it stands among products in what a client says of itself, in a field for that or behind its name in a text: `User-Agent: x/1.2.3.4`.
 fn is_of_agent(bytes: &[u8], start: usize, end: usize, class: Class) -> bool {
     const REACH: usize = 200;
@@ -152,14 +161,19 @@ fn is_of_agent(bytes: &[u8], start: usize, end: usize, class: Class) -> bool {
         return false;
     }
     let head = &bytes[start.saturating_sub(REACH)..start];
-    let line = head.iter().rposition(|byte| matches!(byte, b'\n' | b'\r' | b'\t')).map_or(0, |at| at + 1);
+    let line = memchr::memrchr3(b'\n', b'\r', b'\t', head).map_or(0, |at| at + 1);
     let head = &head[line..];
-    let Some(key) = memchr::memmem::rfind(head, b"gent") else { return false };
-    let (name, value) = head.split_at(key + 4);
-    let named = ["useragent", "user-agent", "user_agent"].into_iter().any(|known| context::ends_with(name, known));
-    let Some((b'=' | b':', value)) = value.split_first() else { return false };
-    let quotes = value.iter().filter(|&&byte| byte == b'"').count();
-    named && quotes < 2 && !value.contains(&b'=')
+    // The versions of engines have colons too: `rv:1.9`.
+    for sign in memchr::memrchr2_iter(b'=', b':', head).take(4) {
+        let (name, value) = head.split_at(sign);
+        if ["useragent", "user-agent", "user_agent"].into_iter().any(|known| context::ends_with(name, known)) {
+            return memchr::memchr_iter(b'"', value).count() < 2;
+        }
+        if value.starts_with(b"=") {
+            return false;
+        }
+    }
+    false
 }
 
 /// Whether `head` ends in a word in lower case that is no protocol and no name of a machine: `sqlmap` in `sqlmap/1.7.2.3`.
@@ -177,11 +191,12 @@ fn is_tool(head: &[u8]) -> bool {
         && !OTHERS.into_iter().any(|other| word == other.as_bytes())
 }
 
-/// Whether one of these stands not far before, in the same line.
+/// Whether one of these words and a space stand not far before, in the same line.
 fn is_behind(bytes: &[u8], start: usize, words: &[&str]) -> bool {
     let head = &bytes[start.saturating_sub(64)..start];
-    let line = head.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
-    words.iter().any(|word| memchr::memmem::find(&head[line..], word.as_bytes()).is_some())
+    let line = memchr::memrchr(b'\n', head).map_or(0, |at| at + 1);
+    let head = &head[line..];
+    memchr::memchr_iter(b' ', head).any(|space| words.iter().any(|word| head[..space].ends_with(word.as_bytes())))
 }
 
 fn last_word(head: &[u8]) -> &[u8] {
@@ -229,10 +244,10 @@ fn is_met_as_address(bytes: &[u8], end: usize) -> bool {
             return false;
         }
         // Not `up to date`.
-        if STATES.into_iter().any(is) || (is("up") && !behind.starts_with(b" to")) {
+        if is_among(&STATES, word) || (is("up") && !behind.starts_with(b" to")) {
             return true;
         }
-        if !BETWEEN.into_iter().any(is) {
+        if !is_among(&BETWEEN, word) {
             return false;
         }
         rest = behind;
@@ -253,7 +268,9 @@ fn is_tag(head: &[u8]) -> bool {
 fn word_before(bytes: &[u8], start: usize, depth: usize) -> Said {
     let key = context::key_before(bytes, start);
     if key.is_empty() {
-        return before_arrow(bytes, start, depth).map_or(Said::Nothing, |first| word_before(bytes, first, depth - 1));
+        // A longer chain says no more of its end.
+        return before_arrow(bytes, start, depth)
+            .map_or(Said::Nothing, |first| word_before(bytes, first, depth.min(2) - 1));
     }
     let mut lower = [0; 16];
     let version = context::names_version(key);
@@ -278,6 +295,10 @@ fn word_before(bytes: &[u8], start: usize, depth: usize) -> Said {
     let head = &head[..start.saturating_sub(40) + word];
     let quad = head.trim_ascii_end();
     let digits = quad.iter().rev().take(16).take_while(|byte| byte.is_ascii_digit() || **byte == b'.').count();
+    // `version is now`
+    if digits > 0 && matches!(&*lower, b"is" | b"was" | b"now") {
+        return Said::Nothing;
+    }
     // `upgraded from`, or another number before `to`.
     word_before(bytes, if digits > 0 { quad.len() - digits } else { head.len() }, depth - 1)
 }

@@ -119,6 +119,7 @@ fn what_looks_like_a_file_is_a_host_where_it_is_proven() {
             "1700000000.1\tC1\t10.0.0.5\t5\t10.0.0.1\t53\tudp\tfakepanel.sh\t1",
             "ipv4:10.0.0.5 ipv4:10.0.0.1 domain:fakepanel.sh",
         ),
+        ("request in cells", "1700000000.1\tC1\t10.0.0.5\tGET\tfakepanel.sh\t/x", "ipv4:10.0.0.5 domain:fakepanel.sh"),
         ("scarce", "query: evil-fake.so IN A, domain=evil-fake.so", "domain:evil-fake.so"),
         ("code", "Host: parsedUrl.host, host = h.Name, host := url.Host, KeyStore.store", ""),
         ("port", "evil-fake.sh:443 contacted", "domain:evil-fake.sh"),

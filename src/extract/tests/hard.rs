@@ -219,8 +219,33 @@ fn hostile_runs_are_linear() {
     // Far more than any machine needs for a linear scan, far less than a quadratic one takes.
     const ENOUGH: Duration = Duration::from_secs(2);
     let patterns = [
-        "A", "a.", "a[.]", "1.", ":", "f", "http://", "http://a", "a@", "a@b.", "[", "(.", "\\", "::1", "cve-", "a=b ",
-        "a=\"", "-", "é", "{\"a\":", "\\u002e", "CEF:0|", "[x y=\"",
+        "A",
+        "a.",
+        "a[.]",
+        "1.",
+        ":",
+        "f",
+        "http://",
+        "http://a",
+        "a@",
+        "a@b.",
+        "[",
+        "(.",
+        "\\",
+        "::1",
+        "cve-",
+        "a=b ",
+        "a=\"",
+        "-",
+        "é",
+        "1.2.3.4 -> ",
+        "is 1.2.3.4 ",
+        "AbCd.id ",
+        "aa.de/@v",
+        "{\"a\":",
+        "\\u002e",
+        "CEF:0|",
+        "[x y=\"",
     ];
     for pattern in patterns {
         let text = pattern.repeat(64 * 1024 / pattern.len());
