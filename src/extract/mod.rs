@@ -17,7 +17,10 @@
 //! - Names of own machines count in the fields that are made for them where they are under a public suffix: those inside say nothing of others.
 //! - The numbers of a weakness stand behind hyphens or, as in names of rules, behind underscores, never both.
 //! - Names of detections, settings, interfaces and members of code are told by their first labels and by who has a member of that name.
-//! - In prose, names of two labels under suffixes that are extensions, verbs or members of code (`.py`, `.save`, `.name`) are not hosts.
+//! - In prose, names of two labels under suffixes that are extensions, verbs or members of code (`.py`, `.save`, `.name`) are not hosts, unless
+//!   what stands around them is said of hosts alone: a port of the web, a query, a key.
+//! - A word that machines and versions share (`agent`) leaves it to a port, a state or the shape of a number whether that is an address.
+//! - Identifiers of containers, agents and commits, secrets and hashes of passwords are not hashes of files where a word or a path says so.
 
 mod address;
 mod anchor;

@@ -294,7 +294,7 @@ fn written(bytes: &[u8], range: &Range<usize>, suffix: Suffix, command: bool) ->
     if among(&FILES) {
         return match web && labels > 2 {
             true => clear,
-            false if among(&SCARCE) => Written::AsCode,
+            false if among(&SCARCE) || (labels == 2 && begins(&STEMS)) => Written::AsCode,
             false => Written::AsFile,
         };
     }
@@ -331,7 +331,11 @@ fn written(bytes: &[u8], range: &Range<usize>, suffix: Suffix, command: bool) ->
     if among(&SCRIPTS) && labels == 2 {
         let stem = begins(&STEMS) || first.len() == 1;
         // `Calculator.app`
-        return if command || stem || titled || is("sh") { Written::AsFile } else { clear };
+        return match command || titled || is("sh") {
+            _ if stem => Written::AsCode,
+            true => Written::AsFile,
+            false => clear,
+        };
     }
     let program =
         is("com") && labels == 2 && PROGRAMS.into_iter().any(|name| first.eq_ignore_ascii_case(name.as_bytes()));

@@ -112,6 +112,7 @@ fn is_short_tag(bytes: &[u8], start: usize, end: usize, class: Class) -> bool {
         return matches!(lead, 0 | b' ' | b'\t' | b'(' | b'-' | b'=') && !has_port(bytes, end);
     }
     name.is_ascii_alphabetic()
+        && !is_among(&ADDRESSED, last_word(head))
         && (class == Class::Path || is_behind(bytes, start, &["docker", "podman", "nerdctl", "image"]))
 }
 

@@ -101,11 +101,11 @@ pub(super) const ROOTS: [&str; 32] = [
 ];
 
 /// Names of things in code, which have members: `user.email`, `key.data`, `server.host`.
-pub(super) const OBJECTS: [&str; 40] = [
-    "request", "response", "user", "object", "event", "context", "module", "process", "string", "array", "node",
-    "item", "data", "config", "settings", "session", "socket", "log", "path", "file", "table", "row", "model",
-    "result", "task", "job", "element", "time", "key", "value", "text", "color", "server", "client", "proxy",
-    "network", "sock", "location", "header", "test",
+pub(super) const OBJECTS: [&str; 43] = [
+    "package", "field", "column", "request", "response", "user", "object", "event", "context", "module", "process",
+    "string", "array", "node", "item", "data", "config", "settings", "session", "socket", "log", "path", "file",
+    "table", "row", "model", "result", "task", "job", "element", "time", "key", "value", "text", "color", "server",
+    "client", "proxy", "network", "sock", "location", "header", "test",
 ];
 
 /// Top-level domains that are words and that people register names under all the same.

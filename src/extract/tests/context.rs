@@ -126,6 +126,7 @@ fn what_looks_like_a_file_is_a_host_where_it_is_proven() {
         ("number of a line", "install.sh:42: error, main.rs:80: x, MyClass.run:123", ""),
         ("fetched", "curl fake-panel.sh/abc -o x", "domain:fake-panel.sh"),
         ("preposition", "connect to fake-panel.md port 8000", "domain:fake-panel.md"),
+        ("scripts of every project", "wget install.sh, host: setup.py, CONNECT install.sh:443", "domain:install.sh"),
         ("files", "install-all.sh my-report.md run-me.py foo-1.zip lib-foo.so", ""),
         ("units and keys", "network-online.target id-key.pub app-1.data bundle-min.map", ""),
         ("members", "data.id, x-request.id, host=self.name, domain=user.id, job.foo, props.name", ""),
@@ -258,6 +259,7 @@ fn versions_of_packages_are_no_addresses() {
         ("of a registry", "npm i lodash@4.17.21 left@1.2.3.4", ""),
         ("image", r#"{"image":"app:1.2.3.4"}"#, ""),
         ("image in a text", "docker run app:1.2.3.4", ""),
+        ("image and an address", "image pulled by ip:5.6.7.8", "ipv4:5.6.7.8"),
         ("tag", r#"{"container":{"image":{"tag":["1.2.3.4"]}},"tag":"1.2.3.4"}"#, ""),
         ("arrow", "upgrade 1.2.3.4 -> 1.2.3.5", ""),
         (
