@@ -94,6 +94,19 @@ pub(super) fn v6(text: &str, plain: bool) -> Option<Ipv6Addr> {
     (plain || !is_look_alike(text)).then_some(address)
 }
 
+/// Whether a group is one that addresses of hosts begin with: global, unique local, link-local, multicast.
+pub(super) fn begins_v6(group: &[u8]) -> bool {
+    match *group {
+        [b'2' | b'3', _, _, _] => true,
+        [f, second, third, _] if f | 0x20 == b'f' => match second | 0x20 {
+            b'c' | b'd' | b'f' => true,
+            b'e' => matches!(third, b'8' | b'9' | b'a' | b'b' | b'A' | b'B'),
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
 /// Times, hardware addresses, certificate serials and names of code that happen to parse.
 fn is_look_alike(text: &str) -> bool {
     let mut groups = text.split(':').filter(|group| !group.is_empty());
@@ -155,6 +168,16 @@ mod tests {
         ];
         for (host, expected) in rows {
             assert_eq!(v4_number(host).map(|address| address.to_string()).as_deref(), expected, "{host}");
+        }
+    }
+
+    #[test]
+    fn what_addresses_of_hosts_begin_with() {
+        for group in ["2001", "2a02", "3fff", "fd00", "FC01", "fe80", "FEBF", "ff02"] {
+            assert!(begins_v6(group.as_bytes()), "{group}");
+        }
+        for group in ["", "db8", "1", "a256", "fe00", "fecc", "20010", "0db8"] {
+            assert!(!begins_v6(group.as_bytes()), "{group}");
         }
     }
 

@@ -193,7 +193,10 @@ impl<'a> Anchors<'a> {
                     && self.is_dot(pos, suffixes)
             }
             b':' => self.is_colon(pos),
-            b'@' => email::is_local(before(bytes, pos)) && is_word(at(bytes, pos + 1)),
+            b'@' => {
+                let last = before(bytes, pos);
+                (email::is_local(last) || last == b'=') && is_word(at(bytes, pos + 1))
+            }
             b']' => before(bytes, pos) == b'.' || refang::is_form(bytes, pos),
             b'v' | b'V' => is_weakness(bytes, pos),
             b'\\' if self.escaped => match at(bytes, pos + 1) {
@@ -230,10 +233,11 @@ impl<'a> Anchors<'a> {
         if !self.names {
             return false;
         }
-        if self.any_suffix {
+        let word = &rest[..length];
+        // Where a name ends among other scripts takes more than a look to say.
+        if self.any_suffix || !word.is_ascii() {
             return true;
         }
-        let word = &rest[..length];
         // Signs at the end are none of the name's.
         let end = length - word.iter().rev().take_while(|byte| matches!(byte, b'.' | b'-' | b'_')).count();
         if end <= last {

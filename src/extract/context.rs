@@ -1,5 +1,7 @@
 //! What stands before and after a candidate.
 
+use crate::extract::script;
+
 /// The byte at `at`; NUL beyond the ends.
 #[inline]
 pub(super) fn at(bytes: &[u8], at: usize) -> u8 {
@@ -14,7 +16,9 @@ pub(super) fn before(bytes: &[u8], at: usize) -> u8 {
 
 /// The word that names what starts at `start`: `key` in `key=`, `key: "`, `key. `; at most 32 bytes, across at most six signs.
 pub(super) fn key_before(bytes: &[u8], start: usize) -> &[u8] {
-    let head = bytes.get(..start).unwrap_or_default();
+    let whole = bytes.get(..start).unwrap_or_default();
+    let head = script::without_mark(whole);
+    let marked = head.len() < whole.len();
     let signs = head
         .iter()
         .rev()
@@ -23,7 +27,7 @@ pub(super) fn key_before(bytes: &[u8], start: usize) -> &[u8] {
         .count();
     let head = &head[..head.len() - signs];
     let length = head.iter().rev().take(32).take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'_').count();
-    if signs == 0 { &[] } else { &head[head.len() - length..] }
+    if signs == 0 && !marked { &[] } else { &head[head.len() - length..] }
 }
 
 /// Whether a word ends in `suffix`, case apart.

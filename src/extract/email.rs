@@ -1,20 +1,72 @@
 //! E-mail addresses.
+//!
+//! `=` stands in local parts that name another mailbox or sign it, as lists, forwarders and senders of bulk mail write them (VERP, SRS, BATV), and between a
+//! key and its value. What stands before it is a key if it is a bare word and none that such local parts begin with: what is left out of a mailbox makes
+//! another one of it.
+//! In angle brackets, and in fields of mailboxes, there are no keys.
 
 use std::ops::Range;
 
 use crate::extract::{
     context::{at, before, is_escaped},
-    domain, name,
+    control, domain, name, script,
 };
 
-/// Bytes of a local part; `=` and `/` would take keys and paths in, and quoted forms do not occur outside mail headers.
+/// Bytes of a local part; `=` would take keys in and is looked at by itself, `/` paths, and quoted forms do not occur outside mail headers.
 pub(super) fn is_local(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'%' | b'+' | b'-' | b'\'') || !byte.is_ascii()
 }
 
 /// Whether a letter belongs to a local part: scripts that are written without spaces do not, as they are glued to what they speak of.
 fn is_letter(letter: char) -> bool {
-    if letter.is_ascii() { is_local(letter as u8) } else { letter.is_alphanumeric() && letter < '\u{2e80}' }
+    if letter.is_ascii() {
+        is_local(letter as u8) || letter == '='
+    } else {
+        !script::is_mark(letter) && !script::is_unspaced(letter)
+    }
+}
+
+/// Bytes of a local part that names another mailbox, at most: some are longer than the 64 of RFC 5321.
+const LONGEST: usize = 128;
+
+/// Where a local part begins whose last part between `=` begins at `start`; not before `floor`. `bare`: there is no key before it.
+pub(super) fn first(bytes: &[u8], floor: usize, start: usize, bare: bool) -> usize {
+    let floor = floor.max(start.saturating_sub(LONGEST));
+    let head = bytes.get(floor..start).unwrap_or_default();
+    if !head.ends_with(b"=") {
+        return start;
+    }
+    let is_part = |byte: &&u8| byte.is_ascii() && (is_local(**byte) || **byte == b'=');
+    let length = head.iter().rev().take_while(is_part).count();
+    let first = start - length;
+    let tags = &bytes[first..start - 1];
+    // Padding of Base64 is a part of none. What is as long as this is refused as a whole.
+    if tags.first().is_none_or(|byte| *byte == b'=') || tags.ends_with(b"=") {
+        return start;
+    }
+    if bare || length == LONGEST || bytes[..first].ends_with(b"<") || bytes[..first].ends_with(b"&lt;") {
+        return first;
+    }
+    // Keys may stand in values: `log=user=`.
+    let mut first = first;
+    while let Some(sign) = memchr::memchr(b'=', &bytes[first..start]) {
+        let several = first + sign + 1 < start;
+        if !is_key(&bytes[first..first + sign], several) {
+            break;
+        }
+        first += sign + 1;
+    }
+    first
+}
+
+/// Whether a word before `=` is a key and no part of a mailbox; `several`: another `=` follows.
+fn is_key(word: &[u8], several: bool) -> bool {
+    const TAGS: [&str; 10] =
+        ["srs0", "srs1", "prvs", "msprvs", "btv1", "bounce-", "bounces-", "return-", "owner-", "verp-"];
+    let begins = |tag: &str| word.get(..tag.len()).is_some_and(|head| head.eq_ignore_ascii_case(tag.as_bytes()));
+    let numbered = || word.contains(&b'-') && word.iter().any(u8::is_ascii_digit);
+    let tag = word.contains(&b'+') || TAGS.into_iter().any(begins) || (several && numbered());
+    word.first().is_some_and(u8::is_ascii_alphabetic) && !tag
 }
 
 /// An address whose local part starts at `start` at the earliest and whose `@` is at `sign`: its span and where its domain
@@ -27,6 +79,11 @@ pub(super) fn find(text: &str, start: usize, sign: usize, out: &mut String) -> O
         .rev()
         .find(|&(_, letter)| !is_letter(letter))
         .map_or(start, |(at, letter)| start + at + letter.len_utf8());
+    // `%20jane@…`
+    let encoded = |&at: &usize| control::is_encoded_sign(&bytes[at..sign]);
+    if let Some(last) = memchr::memrchr_iter(b'%', &bytes[start..sign]).map(|at| start + at).find(encoded) {
+        start = last + 3;
+    }
     if is_escaped(bytes, start) && matches!(at(bytes, start), b'n' | b'r' | b't') {
         start += 1;
     }
@@ -34,14 +91,15 @@ pub(super) fn find(text: &str, start: usize, sign: usize, out: &mut String) -> O
         start += 1;
     }
     let local = text.get(start..sign)?;
-    if !matches!(local.len(), 1..=64) || local.ends_with('.') || local.contains("..") || is_password(bytes, start) {
+    let most = if local.contains('=') { LONGEST } else { 64 };
+    if !(1..=most).contains(&local.len()) || local.ends_with('.') || local.contains("..") || is_password(bytes, start) {
         return None;
     }
     let rest = text.get(sign + 1..)?;
     let length = rest
         .char_indices()
         .take(256)
-        .find(|&(_, letter)| !(letter.is_alphanumeric() || matches!(letter, '.' | '-')))
+        .find(|&(_, letter)| letter == '_' || script::is_mark(letter))
         .map_or(rest.len(), |(at, _)| at);
     let domain = rest.get(..length)?;
     // Of a word that is glued to its end only the name counts.

@@ -8,7 +8,9 @@
 //!
 //! - A group with a leading zero is octal to some readers and decimal to others: no address in text; in a URL it is read as browsers do.
 //! - Five groups are no address, unless the fifth is a port as packet dumps write it.
-//! - What has no scheme is a host, whatever path follows it: there is no URL to ask about. `tcp://` and `udp://` make URLs as well.
+//! - What has no scheme is a host, whatever path follows it: there is no URL to ask about. `tcp://` and `udp://` make URLs as well,
+//!   and `git+ssh://` one whose scheme is that.
+//! - Marks and scripts without spaces bound no token; so an emoji is no part of a name but behind a scheme, and a URL ends before prose that is glued to it.
 //! - One span is one indicator: the host of a URL or a mailbox is listed beside it only on request.
 //! - A URL that redirects is one URL as written; a percent-encoded one by itself is undone. Base64 is not: what it hides is not in the text.
 //! - A defanged name is meant as a host whatever its suffix, `evil[.]zip`, but for command lines, where brackets are patterns.
@@ -26,6 +28,7 @@ mod address;
 mod anchor;
 mod config;
 mod context;
+mod control;
 mod domain;
 mod email;
 mod extraction;
@@ -40,10 +43,14 @@ mod noted;
 mod refang;
 mod rules;
 mod scan;
+mod script;
 mod shelf;
+mod shell;
 mod sink;
 mod url;
+mod version_six;
 mod visit;
+mod wide;
 
 use std::{
     cell::RefCell,

@@ -68,6 +68,11 @@ pub(crate) fn suffix(name: &str) -> Suffix {
     }
 }
 
+/// Whether a canonical label is a top-level domain.
+pub(super) fn is_top_level(label: &str) -> bool {
+    psl::suffix(label.as_bytes()).is_some_and(|suffix| suffix.is_known())
+}
+
 /// What has been asked lately about last labels: texts are full of file names, whose extensions are few.
 #[derive(Debug)]
 pub(super) struct Suffixes {

@@ -9,11 +9,12 @@ use crate::{
         Defang, address,
         anchor::Anchors,
         context::{self, at, before},
-        domain, email,
+        control, domain, email,
         field::Class,
         hash,
         name::{self, Suffix},
         refang::{self, Undone},
+        script,
         sink::Sink,
         url,
     },
@@ -22,10 +23,10 @@ use crate::{
 
 /// The text of one value.
 pub(super) struct Value<'a> {
-    source: Source<'a>,
-    text: &'a str,
-    bytes: &'a [u8],
-    class: Class,
+    pub(super) source: Source<'a>,
+    pub(super) text: &'a str,
+    pub(super) bytes: &'a [u8],
+    pub(super) class: Class,
     /// Marks of defanging were undone in it.
     marked: bool,
 }
@@ -85,6 +86,9 @@ fn is_stop(byte: u8) -> bool {
     SIGNS[usize::from(byte)] == Signs::STOP
 }
 
+/// What begins a sequence of a terminal.
+const ESCAPE: u8 = 0x1b;
+
 /// Shorter pieces hold neither a hash nor a CVE identifier.
 pub(super) const SHORTEST: usize = 13;
 
@@ -126,7 +130,7 @@ impl<'a> Value<'a> {
         let mut marks = 0;
         for &byte in self.bytes {
             let mark = WORD[usize::from(byte)];
-            if mark == 0 || !byte.is_ascii() {
+            if mark == 0 || mark & WIDE != 0 {
                 return None;
             }
             marks |= mark;
@@ -175,7 +179,11 @@ impl<'a> Value<'a> {
         (start, end)
     }
 
-    fn piece(&self, range: Range<usize>, sink: &mut Sink<'_>, layer: Option<&mut Layer>) {
+    fn piece(&self, mut range: Range<usize>, sink: &mut Sink<'_>, layer: Option<&mut Layer>) {
+        if before(self.bytes, range.start) == ESCAPE {
+            let end = control::end(self.bytes, range.start).filter(|&end| end <= range.end);
+            range.start = end.unwrap_or(range.start);
+        }
         if range.len() < 2 {
             return;
         }
@@ -211,7 +219,7 @@ impl<'a> Value<'a> {
                 if !url.is_name {
                     self.url(&url, sink);
                 }
-                start = url.span.end;
+                start = url.span.end + url::decoy(&self.bytes[url.span.end..piece.range.end]);
             }
         }
         self.words(start..piece.range.end, piece.signs, sink);
@@ -241,14 +249,24 @@ impl<'a> Value<'a> {
         let colons = signs.any(Signs::COLON) && memchr::memchr_iter(b':', &self.bytes[range.clone()]).nth(1).is_some();
         // Up to where a candidate of that kind has been looked for in vain.
         let (mut no_address, mut no_email) = (pos, pos);
+        // What stands before this is no part of what follows, whatever it looks like.
+        let mut floor = pos;
         while pos < range.end {
             let byte = self.bytes[pos];
             if WORD[usize::from(byte)] == 0 && byte != b':' {
-                pos += 1;
+                let behind = match byte {
+                    b'=' if at(self.bytes, pos + 1) == b'@' => self.email(pos + 1, pos + 1, floor, signs, sink),
+                    b'[' | b'#' | b'%' | b'(' | b')' => control::end(self.bytes, pos).filter(|&end| end <= range.end),
+                    _ => None,
+                };
+                if let Some(end) = behind {
+                    floor = end;
+                }
+                pos = behind.unwrap_or(pos + 1);
                 continue;
             }
             if colons && pos >= no_address && (byte == b':' || byte.is_ascii_hexdigit()) {
-                let (run, found) = self.version_six(pos, range.end, sink);
+                let (run, found) = self.version_six(pos, floor..range.end, sink);
                 if let Some(end) = found {
                     pos = end;
                     continue;
@@ -264,7 +282,7 @@ impl<'a> Value<'a> {
                 let sign = pos + rest.iter().position(|&byte| !email::is_local(byte)).unwrap_or(rest.len());
                 if sign < range.end
                     && self.bytes[sign] == b'@'
-                    && let Some(end) = self.email(pos, sign, signs, sink)
+                    && let Some(end) = self.email(pos, sign, floor, signs, sink)
                 {
                     pos = end;
                     continue;
@@ -274,11 +292,18 @@ impl<'a> Value<'a> {
             let (mut end, mut marks) = (pos, 0);
             for &byte in &self.bytes[pos..range.end] {
                 let mark = WORD[usize::from(byte)];
-                if mark == 0 {
+                if mark == 0 || mark & WIDE != 0 {
                     break;
                 }
                 marks |= mark;
                 end += 1;
+            }
+            if end < range.end && !self.bytes[end].is_ascii() {
+                (end, marks) = self.part(pos, range.end);
+                if end == pos {
+                    pos += script::letter_at(self.text, pos).len_utf8();
+                    continue;
+                }
             }
             if marks & DOT != 0 || end - pos >= SHORTEST || self.class == Class::Host {
                 self.word(pos..end, marks, sink);
@@ -287,67 +312,16 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// An IPv6 address in the run of hex digits, colons and dots at `start`: the end of the run, and of the address.
-    fn version_six(&self, start: usize, limit: usize, sink: &mut Sink<'_>) -> (usize, Option<usize>) {
-        let rest = &self.bytes[start..limit];
-        let is_part = |byte: &u8| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.');
-        let run = start + rest.iter().position(|byte| !is_part(byte)).unwrap_or(rest.len());
-        let text = self.text.get(start..run).unwrap_or_default();
-        if text.len() > 64 || text.bytes().filter(|&byte| byte == b':').count() < 2 {
-            return (run, None);
-        }
-        let lone = text.starts_with(':') && !text.starts_with("::");
-        // Behind a hyphen the first group was read as the end of a word.
-        let start = if lone { self.group_before(start).unwrap_or(start + 1) } else { start };
-        let mut text = self.text.get(start..run).unwrap_or_default().trim_end_matches('.');
-        if text.ends_with(':') && !text.ends_with("::") {
-            text = &text[..text.len() - 1];
-        }
-        let glued = |byte: u8| byte.is_ascii_alphanumeric() || (byte == b'_' && !lone);
-        if glued(before(self.bytes, start)) || !sink.wants(IndicatorKind::Ipv6) {
-            return (run, None);
-        }
-        if glued(at(self.bytes, run)) {
-            // A word behind a colon, which hides no end of an address that has all its groups.
-            match text.rfind(':') {
-                Some(end) if !text.contains("::") => text = &text[..end],
-                Some(_) | None => return (run, None),
-            }
-        }
-        if matches!(self.class, Class::Version | Class::Id) || text.contains(":::") {
-            return (run, None);
-        }
-        let plain = matches!(self.class, Class::Ip | Class::Host);
-        let found = address::v6(text, plain).map(|address| (address, text.len())).or_else(|| {
-            // Eight groups and a port, or a port behind a dot.
-            let port = text.rfind([':', '.']).filter(|&port| text[port + 1..].parse::<u16>().is_ok())?;
-            // Nine short groups are numbers.
-            if text.len() - port < 4 && text.split(':').all(|group| group.len() < 3) {
-                return None;
-            }
-            Some((address::v6(&text[..port], plain)?, port))
-        });
-        let Some((address, length)) = found else { return (run, None) };
-        sink.canonical.clear();
-        let kind = address::write_v6(address, sink.canonical);
-        sink.add_all(kind, self.source.span(start..start + length));
-        (run, Some(run))
-    }
-
-    /// Where the group of hex digits begins that ends before the colon and stands behind a hyphen or an underscore.
-    fn group_before(&self, colon: usize) -> Option<usize> {
-        let head = &self.bytes[..colon];
-        let digits = head.iter().rev().take(5).take_while(|byte| byte.is_ascii_hexdigit()).count();
-        let start = colon - digits;
-        (matches!(digits, 1..=4) && matches!(before(head, start), b'-' | b'_')).then_some(start)
-    }
-
-    fn email(&self, start: usize, sign: usize, signs: Signs, sink: &mut Sink<'_>) -> Option<usize> {
+    fn email(&self, start: usize, sign: usize, floor: usize, signs: Signs, sink: &mut Sink<'_>) -> Option<usize> {
         if !sink.wants(IndicatorKind::Email) {
             return None;
         }
         sink.canonical.clear();
-        let (span, domain) = email::find(self.text, start, sign, sink.canonical)?;
+        // In the name of an account the host of another mailbox is no user.
+        let host = || matches!(name::suffix(self.text.get(start..sign).unwrap_or_default()), Suffix::Public { .. });
+        let bare = self.class == Class::Email || (self.class == Class::Name && host());
+        let first = email::first(self.bytes, floor, start, bare);
+        let (span, domain) = email::find(self.text, first, sign, sink.canonical)?;
         let canonical_domain = sink.canonical.rfind('@')? + 1..sink.canonical.len();
         let public = match name::suffix(sink.canonical.get(canonical_domain.clone())?) {
             Suffix::Public { .. } | Suffix::Internal => true,
@@ -361,7 +335,7 @@ impl<'a> Value<'a> {
             // Glued to it by a script without spaces something else may stand.
             self.words(start..span.start, Signs(signs.0 & !Signs::AT), sink);
             sink.canonical.clear();
-            email::find(self.text, start, sign, sink.canonical)?;
+            email::find(self.text, first, sign, sink.canonical)?;
         }
         sink.add_all(IndicatorKind::Email, self.source.span(span.clone()));
         if sink.extractor.url_hosts {
@@ -371,7 +345,7 @@ impl<'a> Value<'a> {
     }
 
     /// A run of letters, digits, dots, hyphens, underscores and other scripts.
-    fn word(&self, range: Range<usize>, mut marks: u8, sink: &mut Sink<'_>) {
+    pub(super) fn word(&self, range: Range<usize>, mut marks: u8, sink: &mut Sink<'_>) {
         let Range { mut start, mut end } = range;
         while start < end && matches!(self.bytes[start], b'.' | b'-' | b'_') && !self.is_service(start, end) {
             start += 1;
@@ -383,8 +357,7 @@ impl<'a> Value<'a> {
             // A line break of a further layer of escapes, unless it is a part of a path.
             if !refang::is_path(self.bytes, start) {
                 start += 1;
-                marks =
-                    self.bytes[start..end.max(start)].iter().fold(0, |marks, &byte| marks | WORD[usize::from(byte)]);
+                marks = self.marks(start, end);
             }
         }
         if end.saturating_sub(start) < 2 {
@@ -396,6 +369,10 @@ impl<'a> Value<'a> {
         let dots = if marks & DOT == 0 { 0 } else { word.iter().filter(|&&byte| byte == b'.').count() };
         // A label of a name may be as long as a hash, and a hash alone is no single label.
         let found = dots > 0 && letters && self.domain(start, end, sink);
+        if marks & WIDE != 0 && !found && (dots > 0 || self.class != Class::Host) {
+            self.ascii_parts(start, end, sink);
+            return;
+        }
         let mut more = !found && letters && word.len() >= 32 && self.hashes(start, end, sink);
         if dashes && letters && word.len() >= 13 {
             more |= self.weaknesses(start, end, sink);
@@ -428,7 +405,9 @@ impl<'a> Value<'a> {
             return;
         }
         let typed = matches!(self.class, Class::Ip | Class::Host);
-        if !typed && domain::is_version(self.bytes, start, end, self.class) {
+        let version =
+            || domain::is_version(self.bytes, start, end, self.class) || script::names_version(self.text, start);
+        if !typed && version() {
             return;
         }
         sink.add_text(IndicatorKind::Ipv4, self.text.get(start..end).unwrap_or_default(), self.source.span(start..end));
@@ -463,7 +442,8 @@ impl<'a> Value<'a> {
             seek = dash + 1;
             let Some(first) = dash.checked_sub(3).filter(|&first| first >= start) else { continue };
             let head = &self.bytes[first..dash];
-            if !head.eq_ignore_ascii_case(b"cve") || before(self.bytes, first).is_ascii_alphanumeric() {
+            let glued = first > start && before(self.bytes, first).is_ascii_alphanumeric();
+            if !head.eq_ignore_ascii_case(b"cve") || glued {
                 continue;
             }
             let tail = &self.bytes[seek..end];
@@ -505,9 +485,6 @@ impl<'a> Value<'a> {
             start += 5;
         }
         let Some(raw) = self.text.get(start..end) else { return false };
-        let part = domain::split_scripts(raw);
-        let start = start + part.start;
-        let raw = raw.get(part).unwrap_or_default();
         // A dot may have been left at the beginning where an escape was taken off.
         let start = start + raw.len() - raw.trim_start_matches('.').len();
         let raw = raw.trim_matches('.');
@@ -517,6 +494,10 @@ impl<'a> Value<'a> {
             return false;
         }
         let suffix = name::suffix(sink.canonical);
+        // A registry by itself, or whoever asks for one.
+        if suffix == Suffix::SingleLabel && name::is_top_level(sink.canonical) {
+            return false;
+        }
         let named = certain && matches!(suffix, Suffix::Public { .. } | Suffix::Internal);
         if !named && !domain::accept(self.bytes, start..end, suffix, self.class) {
             return false;
@@ -532,13 +513,16 @@ const DIGIT: u8 = 2;
 const DOT: u8 = 4;
 /// `-` or `_`
 const DASH: u8 = 8;
+/// Not ASCII.
+pub(super) const WIDE: u8 = 16;
 
-const WORD: [u8; 256] = {
+pub(super) const WORD: [u8; 256] = {
     let mut table = [0; 256];
     let mut byte = 0;
     while byte < 256 {
         table[byte] = match byte as u8 {
-            b'a'..=b'z' | b'A'..=b'Z' | 0x80..=0xff => LETTER,
+            b'a'..=b'z' | b'A'..=b'Z' => LETTER,
+            0x80..=0xff => LETTER | WIDE,
             b'0'..=b'9' => DIGIT,
             b'.' => DOT,
             b'-' | b'_' => DASH,

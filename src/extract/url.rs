@@ -4,11 +4,17 @@
 //! dropped; userinfo, path, query and fragment as written, but for `&amp;`, which is `&` in HTML and nothing elsewhere. A URL ends
 //! before a bracket that it has not opened, before a quote or an HTML entity of one, and before trailing punctuation; before a comma
 //! or semicolon where one stood before it too, or where an indicator follows, as in a list.
+//!
+//! In a command line it ends before what else the shell is asked to do: `&&` and, where a command or no parameter follows, `;`; behind an encoded blank, as
+//! in the query of another, also before the next one.
+//!
+//! It also ends before a mark of another script, and where letters of a script without spaces are glued to ASCII: `…/x被封` is `…/x` and prose, as what is
+//! copied from a browser or written by a machine has such letters encoded. One that has them where a part of it begins goes on: `…/wiki/日本`.
 
 use std::{net::Ipv6Addr, ops::Range};
 
 use crate::{
-    extract::{address, name},
+    extract::{address, control, name, script, shell},
     model::IndicatorKind,
 };
 
@@ -39,12 +45,40 @@ pub(super) fn find(text: &str, range: Range<usize>, defang: bool, out: &mut Stri
             continue;
         }
         out.clear();
+        let first = compound(bytes, range.start, start);
+        out.push_str(text.get(first..start).unwrap_or_default());
+        out.make_ascii_lowercase();
         if let Some(url) = parse(text, bytes, scheme, start, colon + 3, out) {
-            return Some(Url { is_name: names_space(bytes, start), ..url });
+            return Some(Url { span: first..url.span.end, is_name: names_space(bytes, start), ..url });
         }
         pos = colon + 3;
     }
     None
+}
+
+/// Where a scheme begins of which a known one is the last part, `git+ssh`, `stratum+tcp`; `start` for others. In queries a plus is a blank.
+fn compound(bytes: &[u8], from: usize, start: usize) -> usize {
+    const KNOWN: [&str; 5] = ["git", "svn", "hg", "bzr", "stratum"];
+    let Some(head) = bytes.get(from..start).and_then(|head| head.strip_suffix(b"+")) else { return start };
+    let length = head.iter().rev().take(16).take_while(|byte| byte.is_ascii_alphanumeric()).count();
+    let word = &head[head.len() - length..];
+    let first = start - 1 - length;
+    let lead = bytes[..first].last().copied().unwrap_or(b' ');
+    let known = KNOWN.into_iter().any(|name| word.eq_ignore_ascii_case(name.as_bytes()));
+    let alone = matches!(lead, 0..=b' ' | b'"' | b'\'' | b'(' | b'<' | b'[' | b'{' | b',' | b';' | b':' | b'`');
+    let letter = word.first().is_some_and(u8::is_ascii_alphabetic);
+    if letter && length < 16 && (known || (alone && !shell::names_command(word))) { first } else { start }
+}
+
+/// Bytes behind a URL that are a host to some readers and a path to others, which is how servers are tricked: `\@evil.example`.
+pub(super) fn decoy(rest: &[u8]) -> usize {
+    if !rest.starts_with(b"\\@") {
+        return 0;
+    }
+    let part = |byte: &&u8| {
+        byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':' | b'@') || !byte.is_ascii()
+    };
+    2 + rest[2..].iter().take_while(part).count()
 }
 
 /// Whether another scheme stands where the authority should: `hxxp://hxxp://example.com`.
@@ -67,11 +101,12 @@ fn names_space(bytes: &[u8], start: usize) -> bool {
 
 /// The scheme that ends at `colon`, refanged, and where it starts.
 fn scheme(bytes: &[u8], from: usize, colon: usize, defang: bool) -> Option<(&'static str, usize)> {
-    let floor = from.max(colon.saturating_sub(8));
+    let floor = from.max(colon.saturating_sub(12));
     let head = bytes.get(floor..colon)?;
     let length =
         head.iter().rev().take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'*' | b'_' | b'#')).count();
-    let run = &head[head.len() - length..];
+    let run = control::behind_code(&head[head.len() - length..]);
+    let length = run.len();
     if let Some(scheme) = known(run, defang) {
         let glued = floor > from && length == head.len() && bytes[floor - 1].is_ascii_alphanumeric();
         if !glued || scheme.starts_with("http") {
@@ -177,8 +212,7 @@ fn parse(text: &str, bytes: &[u8], scheme: &str, start: usize, authority: usize,
         return None;
     }
     if matches!(bytes.get(tail), Some(b'/' | b'?' | b'#')) {
-        let opener = start.checked_sub(1).and_then(|before| bytes.get(before)).copied();
-        end = tail_end(bytes, tail, opener);
+        end = tail_end(text, bytes, tail, bytes.get(..start).unwrap_or_default());
         push_tail(text.get(tail..end)?, out);
     }
     Some(Url { span: start..end, host, host_kind, canonical_host, is_name: false })
@@ -208,12 +242,9 @@ fn host(text: &str, range: Range<usize>, out: &mut String) -> Option<(Range<usiz
 
 /// The name or the IPv4 address that `part` begins with.
 fn named(part: &str, start: usize, out: &mut String) -> Option<(Range<usize>, IndicatorKind)> {
-    let is_part = |at: usize, letter: char| match letter {
-        '.' | '-' | '_' => true,
-        letter if letter.is_ascii() => letter.is_ascii_alphanumeric(),
-        letter => !letter.is_whitespace() && !is_wide_stop(&part.as_bytes()[at..]),
-    };
-    let length = part.char_indices().find(|&(at, letter)| !is_part(at, letter)).map_or(part.len(), |(at, _)| at);
+    let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
+    let length = part.bytes().position(|byte| !is_part(&byte)).unwrap_or(part.len());
+    let length = if part.as_bytes().get(length).is_none_or(u8::is_ascii) { length } else { wide_end(part) };
     let raw = part[..length].trim_end_matches(['.', '-', '_']);
     let host = start..start + raw.len();
     let last = raw.rsplit('.').next()?;
@@ -225,6 +256,15 @@ fn named(part: &str, start: usize, out: &mut String) -> Option<(Range<usize>, In
     name::canonical(raw, out).then_some((host, IndicatorKind::Domain))
 }
 
+/// The end of a host in which not everything is ASCII. Pictures stand in no last label, and what is glued to that is none of the name.
+fn wide_end(part: &str) -> usize {
+    let is_part = |letter: char| letter == '\u{b7}' || script::is_picture(letter) || !script::is_mark(letter);
+    let length = part.char_indices().find(|&(_, letter)| !is_part(letter)).map_or(part.len(), |(at, _)| at);
+    let raw = part[..length].trim_end_matches(['.', '-', '_']);
+    let last = raw.rfind('.').map_or(0, |dot| dot + 1);
+    script::part_end(raw, last, raw.len())
+}
+
 /// The port at `colon` and where it ends.
 fn port(bytes: &[u8], colon: usize) -> Option<(u16, usize)> {
     let digits = bytes.get(colon..)?.strip_prefix(b":")?;
@@ -233,14 +273,25 @@ fn port(bytes: &[u8], colon: usize) -> Option<(u16, usize)> {
     Some((port, colon + 1 + length))
 }
 
-/// The end of path, query and fragment.
-fn tail_end(bytes: &[u8], start: usize, opener: Option<u8>) -> usize {
+/// The end of path, query and fragment of a URL behind `head`.
+fn tail_end(text: &str, bytes: &[u8], start: usize, head: &[u8]) -> usize {
+    let opener = head.last().copied();
+    // A URL behind an encoded blank ends before another one.
+    let blank = [&b"+"[..], b"%20"].into_iter().find(|blank| head.ends_with(blank));
     let mut open = [0_u32; 3];
+    // Whether it is written with letters of a script without spaces.
+    let mut unspaced = false;
     let mut end = start;
+    let mut query = false;
     while let Some(&byte) = bytes.get(end) {
+        if IS_PLAIN[usize::from(byte)] {
+            end += 1;
+            continue;
+        }
         let stop = match byte {
             b'\\' | b'|' | b'^' | b'`' => true,
             b'\'' => opener == Some(b'\''),
+            b'[' if control::begins(&bytes[end..]) => true,
             b'(' | b'[' | b'{' => {
                 open[shape(byte)] += 1;
                 false
@@ -251,9 +302,23 @@ fn tail_end(bytes: &[u8], start: usize, opener: Option<u8>) -> usize {
                 *open = open.saturating_sub(1);
                 unopened
             }
-            b'&' => is_quote_entity(&bytes[end..]),
+            b'&' if is_quote_entity(&bytes[end..]) => true,
+            b'&' | b'$' | b'%' | b';' if shell::ends(&bytes[start..end], query, &bytes[end..]) => true,
+            b'%' | b'+' if blank.is_some_and(|blank| bytes[end..].starts_with(blank)) => true,
             b',' | b';' => opener == Some(byte) || starts_cell(&bytes[end + 1..]),
-            0xc2 | 0xe2 | 0xe3 | 0xef => is_wide_stop(&bytes[end..]),
+            b'#' if control::is_code(&bytes[end..]) => true,
+            b'?' => {
+                query = true;
+                false
+            }
+            0xc2.. => {
+                let letter = script::letter_at(text, end);
+                let glued = !unspaced && script::is_unspaced(letter) && bytes[end - 1].is_ascii_alphanumeric();
+                unspaced |= script::is_unspaced(letter);
+                // What a middle dot joins may be a word.
+                let joins = letter == '\u{b7}' && bytes.get(end + 2).is_some_and(u8::is_ascii_alphanumeric);
+                glued || (script::is_mark(letter) && letter != char::REPLACEMENT_CHARACTER && !joins)
+            }
             _ => false,
         };
         if stop {
@@ -266,6 +331,19 @@ fn tail_end(bytes: &[u8], start: usize, opener: Option<u8>) -> usize {
     }
     end
 }
+
+/// Bytes at which no URL ends.
+const IS_PLAIN: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let plain = byte as u8;
+        table[byte] =
+            plain.is_ascii_alphanumeric() || matches!(plain, b'-' | b'.' | b'_' | b':' | b'~' | b'@' | b'*' | b'!');
+        byte += 1;
+    }
+    table
+};
 
 fn shape(byte: u8) -> usize {
     match byte {
@@ -334,21 +412,6 @@ fn push_tail(tail: &str, out: &mut String) {
         }
     }
     out.push_str(rest);
-}
-
-/// Quotation marks, brackets and punctuation of other scripts.
-fn is_wide_stop(rest: &[u8]) -> bool {
-    matches!(
-        rest,
-        // U+00AB, U+00BB
-        [0xc2, 0xab | 0xbb, ..]
-            // U+2013 to U+2015, U+2018 to U+201F, U+2026, U+2039, U+203A
-            | [0xe2, 0x80, 0x93..=0x95 | 0x98..=0x9f | 0xa6 | 0xb9 | 0xba, ..]
-            // U+3000 to U+301F
-            | [0xe3, 0x80, 0x80..=0x9f, ..]
-            // full-width ! ( ) , : ; ? and brackets
-            | [0xef, 0xbc, 0x81 | 0x88 | 0x89 | 0x8c | 0x9a | 0x9b | 0x9f | 0xbb | 0xbd, ..]
-    )
 }
 
 #[cfg(test)]

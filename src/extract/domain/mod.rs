@@ -11,8 +11,10 @@ use std::ops::Range;
 
 use crate::extract::{
     context::{at, before},
+    control,
     field::Class,
     name::Suffix,
+    script,
 };
 use words::{
     BRANDS, BRIEF, CODE, ENTRANCES, FAMILIES, FILES, HYPHENED, INTERFACES, MACHINES, MEMBERS, NAMESPACES, OBJECTS,
@@ -215,7 +217,7 @@ fn is_code_behind(bytes: &[u8], end: usize) -> bool {
     let after = at(bytes, end + 1);
     match at(bytes, end) {
         // Mail servers write `mx.example.org[198.51.100.7]`.
-        b'[' => !is_bracketed_address(&bytes[end..]),
+        b'[' => !is_bracketed_address(&bytes[end..]) && !control::begins(&bytes[end..]),
         b'(' | b'=' | b'{' | b'$' | b'@' => true,
         b'!' => after.is_ascii_alphanumeric(),
         b':' => after == b':',
@@ -223,7 +225,7 @@ fn is_code_behind(bytes: &[u8], end: usize) -> bool {
         b'\\' => match after {
             b'"' => at(bytes, end + 2) == b':',
             b'n' | b'r' | b't' | b'\\' | b'\'' | b'u' | b'/' => false,
-            _ => true,
+            _ => !control::begins(&bytes[end..]),
         },
         _ => false,
     }
@@ -416,12 +418,10 @@ pub(super) fn split_scripts(word: &str) -> Range<usize> {
     if word.is_ascii() {
         return 0..word.len();
     }
-    let wide = |letter: char| letter >= '\u{2e80}';
-    let glued = |one: char, other: char| wide(one) && other.is_ascii_alphanumeric();
     let mut previous = '.';
     let mut start = 0;
     for (offset, letter) in word.char_indices() {
-        if glued(previous, letter) || glued(letter, previous) {
+        if script::is_glued(previous, letter) {
             if word.get(start..offset).is_some_and(|part| part.contains('.')) {
                 return start..offset;
             }

@@ -52,7 +52,7 @@ pub(in crate::extract) fn is_version(bytes: &[u8], start: usize, end: usize, cla
         b':' if is_small(bytes, start) && is_shaped_so(quad) && is_short_tag(bytes, start, end, class) => true,
         b'=' if is_shaped_so(quad) && is_pinned(&bytes[..start]) => true,
         // Packages of Windows: `Package~31bf3856ad364e35~amd64~~6.1.1.0`.
-        b'~' => true,
+        b'~' => matches!(before(bytes, start - 1), b'~' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z'),
         // Directories of the assembly cache: `System.Web__4.0.0.0__b03f5f7f11d50a3a`.
         b'_' if class == Class::Path => true,
         // Packages of Debian: `name_1.2.3.4_amd64.deb`.

@@ -213,7 +213,7 @@ fn userinfo_belongs_to_the_url() {
         ("password", "http://u:p@a.example.org/b", "url:http://u:p@a.example.org/b"),
         ("user", "http://u@a.example.org:8080/b", "url:http://u@a.example.org:8080/b"),
         ("two signs", "http://u@x.example.com@a.example.org/", "url:http://u@x.example.com@a.example.org/"),
-        ("backslash", r"https://a.example.org\@b.example.com", "url:https://a.example.org domain:b.example.com"),
+        ("backslash", r"https://a.example.org\@b.example.com", "url:https://a.example.org"),
         ("remote path", "git@a.example.org:b/c.git", "domain:a.example.org"),
     ]);
 }

@@ -12,6 +12,7 @@ mod hard;
 mod keywords;
 mod labelled;
 mod properties;
+mod tokens;
 
 /// The distinct indicators of a payload, `kind:value`.
 fn found(payload: &str) -> Vec<String> {
