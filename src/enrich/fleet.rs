@@ -121,13 +121,15 @@ impl Board {
         }
         member.terms_at = Some(now.monotonic);
         let mut complete = true;
+        // A record of one's own shows what time it is there: by the last one of a fleet that stood still, all that it spent would still count.
+        let mut tells_time = first;
         for key in self.desks.iter().flat_map(Desk::keys) {
             let (Some(terms), provider) = (key.budget.ledger_terms(), &*key.account) else { continue };
             // Whoever started last is right; after that only what is missing is written.
             let known = member.fleet.look(|ledger, _| ledger.terms(provider).cloned()).flatten();
             complete &= known.is_some();
             let missing = known.is_none() || first && known.as_ref() != Some(terms);
-            if missing {
+            if missing || std::mem::take(&mut tells_time) {
                 let record = Record::Terms { provider: provider.into(), terms: terms.clone() };
                 let bytes = member.encode(&record);
                 self.effects.records.push(bytes);

@@ -85,9 +85,10 @@ fn is_whole(bytes: &[u8], range: &Range<usize>) -> bool {
         && bytes[range.end..].iter().all(blank)
 }
 
-/// Whether it names a service of a cloud that acted by itself, not a host: `cloudtrail.amazonaws.com`. Hosts have numbers.
+/// Whether it names a service of a cloud that acted by itself, not a host: `cloudtrail.amazonaws.com`, `ec2.amazonaws.com`. Hosts have numbers and more labels.
 fn is_service_of_cloud(name: &[u8]) -> bool {
-    ends_with(name, ".amazonaws.com") && !name.iter().any(u8::is_ascii_digit)
+    let is_one_label = name.iter().filter(|&&byte| byte == b'.').count() == 2;
+    ends_with(name, ".amazonaws.com") && (is_one_label || !name.iter().any(u8::is_ascii_digit))
 }
 
 /// Whether it may be the name of a person in two parts, the second of which is a top-level domain by chance: `jane.li`.

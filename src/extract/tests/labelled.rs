@@ -1,4 +1,4 @@
-//! The labelled texts and events of `tests/extraction`: precision and recall, by kind and by envelope.
+//! The labelled texts, events and lines of `tests/extraction`: precision and recall, by kind and by envelope.
 
 use std::collections::BTreeMap;
 
@@ -6,6 +6,7 @@ use super::*;
 
 const TEXTS: &str = include_str!("../../../tests/extraction/texts.txt");
 const EVENTS: &str = include_str!("../../../tests/extraction/events.txt");
+const LINES: &str = include_str!("../../../tests/extraction/lines.txt");
 
 type Wrap = fn(&str) -> String;
 
@@ -134,4 +135,17 @@ fn labelled_texts_are_read_as_analysts_read_them() {
     assert!(table.total.f1() >= 0.985, "all: {:.4}", table.total.f1());
     assert!(table.kinds["url"].f1() >= 0.95, "URL: {:.4}", table.kinds["url"].f1());
     assert!(table.wrapped.f1() >= 0.975, "wrapped: {:.4}", table.wrapped.f1());
+}
+
+#[test]
+fn lines_that_were_labelled_by_a_stranger_are_read_as_they_are_labelled() {
+    let mut table = Table::default();
+    for (line, wanted) in rows(LINES) {
+        table.case("line", line, &wanted);
+    }
+    println!("{}", table.report);
+    let lines = rows(LINES).count();
+    println!("{lines} lines {:.4} {:?}", table.total.f1(), table.total);
+    assert!(lines >= 1_000);
+    assert!(table.total.f1() >= 0.985, "{:.4}", table.total.f1());
 }
