@@ -1,6 +1,6 @@
 //! `[providers.<name>.keys.<key>]`: further keys of a provider, each with a quota of its own.
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::{
     context::{At, Found},
@@ -26,8 +26,13 @@ pub(super) struct Key {
     pub(super) quota_at: Option<At>,
 }
 
-/// Reads the further keys below a provider's table; `quota` is that of the first.
-pub(super) fn read(provider: &mut Section<'_, '_>, use_: KeyUse, quota: Option<&Quota>) -> Vec<Key> {
+/// Reads the further keys below a provider's table; `first` is its own key, `quota` the quota of that.
+pub(super) fn read(
+    provider: &mut Section<'_, '_>,
+    use_: KeyUse,
+    first: Option<&SecretString>,
+    quota: Option<&Quota>,
+) -> Vec<Key> {
     if use_ == KeyUse::Unused {
         return Vec::new();
     }
@@ -35,7 +40,7 @@ pub(super) fn read(provider: &mut Section<'_, '_>, use_: KeyUse, quota: Option<&
     provider.ask(KEYS);
     let context = &mut *provider.context;
     let Found::Table(table, header) = context.table(&path) else { return Vec::new() };
-    let mut keys = Vec::new();
+    let mut keys: Vec<Key> = Vec::new();
     for (index, (key, _)) in table.iter().enumerate() {
         let name = key.get_ref();
         let at = At::Span(key.span());
@@ -57,11 +62,22 @@ pub(super) fn read(provider: &mut Section<'_, '_>, use_: KeyUse, quota: Option<&
         let quota = section.read("quota", quota.cloned(), |raw| parse(raw).map(Some));
         section.finish();
         let quota_at = quota.place().filter(|_| quota.is_set());
+        let known = first.into_iter().chain(keys.iter().map(|key| &key.secret));
+        if secret.as_ref().is_some_and(|secret| known.into_iter().any(|key| is_same(key, secret))) {
+            let help = "one account of the service has one quota: remove it, or name the source of another key";
+            let message = "this is a key that the provider has already: its quota would be spent twice".to_owned();
+            context.error(at, &format!("{path}.{name}"), message, Some(help.to_owned()));
+            continue;
+        }
         if let (Some(secret), Some(quota)) = (secret, quota.value) {
             keys.push(Key { name: (&**name).into(), secret, quota, quota_at });
         }
     }
     keys
+}
+
+fn is_same(one: &SecretString, other: &SecretString) -> bool {
+    one.expose_secret() == other.expose_secret()
 }
 
 fn is_name(name: &str) -> bool {

@@ -81,7 +81,8 @@ fn read_one(context: &mut Context<'_>, spec: &Spec, path: &str) -> Vec<provider:
     let max_tlp = section.read("max_tlp", Tlp::Green, choice(TLP, &[]));
     let network = network::read(&mut section, &base_url);
     let (costs, prices) = costs(&mut section, spec);
-    let more = keys::read(&mut section, spec.key, quota.value.as_ref());
+    let first = api_key.as_ref().and_then(Option::as_ref);
+    let more = keys::read(&mut section, spec.key, first, quota.value.as_ref());
     section.finish();
     check_prices(context, path, &prices, quota.value.as_ref(), &more);
     let (Some(api_key), Some(quota)) = (api_key, quota.value) else { return Vec::new() };

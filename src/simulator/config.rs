@@ -58,7 +58,7 @@ impl SimulatorConfig {
 /// How one service behaves.
 #[derive(Clone, Debug, Default)]
 pub struct ServiceConfig {
-    /// The key it accepts; `None` accepts every key that is not empty.
+    /// The keys it accepts, separated by blanks; `None` accepts every key that is not empty.
     pub key: Option<String>,
     /// The quota it enforces; `None` enforces none.
     pub quota: Option<Quota>,

@@ -293,7 +293,7 @@ fn refusal(face: &Face, service: &Service, call: &Call, headers: &HeaderMap) -> 
         }
     };
     let right = match &service.config.key {
-        Some(expected) => key == *expected,
+        Some(expected) => expected.split_ascii_whitespace().any(|one| one == key),
         None => !key.is_empty(),
     };
     (!right).then(|| (face.refuse)(key.is_empty()))
