@@ -34,22 +34,10 @@ pub(super) struct Args {
 const LEAVE: Duration = Duration::from_secs(2);
 
 pub(super) fn run(args: &Args) -> Outcome {
-    let config = load_and_log(&args.config.config)?;
-    let providers = match (args.admin, config.admin.listen) {
-        (Some(at), _) => ask(at).with_context(|| format!("no answer of a daemon at {at}"))?,
-        (None, Some(at)) => match ask(at) {
-            Ok(providers) => providers,
-            Err(error) if config.state.store == Store::Local => {
-                say(&format!("no daemon at {at} ({error:#}): this is what the file says"));
-                of_file(&config)?
-            }
-            Err(error) => {
-                let what = "is `sidelight run` up? --admin names another address; the accounts of a fleet are read from a daemon";
-                return Err(anyhow!("no answer of a daemon at {at}: {error:#}; {what}").into());
-            }
-        },
-        (None, None) if config.state.store == Store::Local => of_file(&config)?,
-        (None, None) => return Err(anyhow!("admin.listen is off: --admin names the address of a daemon").into()),
+    let providers = match args.admin {
+        // The daemon has the configuration, and the keys.
+        Some(at) => ask(at).with_context(|| format!("no answer of a daemon at {at}"))?,
+        None => by_configuration(&args.config)?,
     };
     let mut out = io::stdout().lock();
     if args.json {
@@ -58,6 +46,31 @@ pub(super) fn run(args: &Args) -> Outcome {
         out.write_all(table(&providers).as_bytes())?;
     }
     Ok(())
+}
+
+/// The accounts of the daemon of a configuration, or what its file holds.
+fn by_configuration(args: &ConfigArgs) -> Result<Value, crate::cli::Failure> {
+    let config = load_and_log(&args.config)?;
+    let is_local = config.state.store == Store::Local;
+    let Some(at) = config.admin.listen else {
+        return if is_local {
+            of_file(&config)
+        } else {
+            Err(anyhow!("admin.listen is off: --admin names the address of a daemon").into())
+        };
+    };
+    match ask(at) {
+        Ok(providers) => Ok(providers),
+        Err(error) if is_local => {
+            say(&format!("no daemon at {at} ({error:#}): this is what the file says"));
+            of_file(&config)
+        }
+        Err(error) => {
+            let what =
+                "is `sidelight run` up? --admin names another address; the accounts of a fleet are read from a daemon";
+            Err(anyhow!("no answer of a daemon at {at}: {error:#}; {what}").into())
+        }
+    }
 }
 
 /// The accounts of a running daemon.

@@ -42,19 +42,22 @@ const MOST: u64 = 1 << 20;
 const MOST_LINES: u64 = 256 << 20;
 
 pub(super) fn run(args: &Args) -> Outcome {
-    let config = load_and_log(&args.config.config)?;
     let event = event(args)?;
-    let explained = match (args.admin, config.admin.listen) {
-        (Some(at), _) => {
-            daemon::post(at, "/api/v1/explain", &event).with_context(|| format!("no answer of a daemon at {at}"))?
-        }
-        (None, Some(at)) if let Ok(explained) = daemon::post(at, "/api/v1/explain", &event) => explained,
-        (None, _) => {
-            say("no daemon is up: this is what one would do that knows nothing yet and has all its quotas");
-            let (engine, pipeline) = Engine::build(&config, SystemClock::shared())?;
-            let explained = Analyst::new(&engine, pipeline.enricher().clone()).explained(&event);
-            engine.shutdown();
-            explained
+    let ask = |at| daemon::post(at, "/api/v1/explain", &event);
+    let explained = match args.admin {
+        Some(at) => ask(at).with_context(|| format!("no answer of a daemon at {at}"))?,
+        None => {
+            let config = load_and_log(&args.config.config)?;
+            match config.admin.listen.map(ask) {
+                Some(Ok(explained)) => explained,
+                Some(Err(_)) | None => {
+                    say("no daemon is up: this is what one would do that knows nothing yet and has all its quotas");
+                    let (engine, pipeline) = Engine::build(&config, SystemClock::shared())?;
+                    let explained = Analyst::new(&engine, pipeline.enricher().clone()).explained(&event);
+                    engine.shutdown();
+                    explained
+                }
+            }
         }
     };
     let mut out = io::stdout().lock();

@@ -15,7 +15,10 @@ const REACH: usize = 160;
 /// What is searched for, each made ready once.
 type Words<const N: usize> = LazyLock<[Finder<'static>; N]>;
 
-static SEVERITIES: Words<2> = LazyLock::new(|| ready(["severity", "risk_score"]));
+// With a small or a capital letter before it.
+static SEVERITIES: Words<2> = LazyLock::new(|| ready(["everity", "risk_score"]));
+static LEVELS: Words<2> = LazyLock::new(|| ready(["\"level\"", "\"rule.level\""]));
+static ALERTS: Words<2> = LazyLock::new(|| ready(["\"event_type\":\"alert\"", "\"event_type\": \"alert\""]));
 static RULES: Words<4> = LazyLock::new(|| ready(["\"rule\":{", "\"rule.name\"", "\"rule.id\"", "\"signature_id\""]));
 static HOSTS: Words<6> = LazyLock::new(|| {
     ready(["\"host.name\"", "\"host.hostname\"", "\"hostname\"", "\"Computer\"", "\"agent.name\"", "\"host_name\""])
@@ -46,10 +49,12 @@ pub fn headline(payload: &[u8]) -> Headline<'_> {
     Headline { severity: line_severity(payload), host: line_host(payload) }
 }
 
-/// `event.severity`, `event.risk_score`, `severity`, `severity_id`, `level` of a rule; an event that names a rule is of medium severity at least.
+/// `event.severity`, `event.risk_score`, `severity`, `Severity`, `severity_id`, `level` of a rule; an event that names a rule is of medium severity at least.
 fn json_severity(payload: &[u8]) -> Severity {
-    let mut found = Severity::Low;
+    let mut found = rule_level(payload);
     let [severity, risk_score] = &*SEVERITIES;
+    // Suricata counts down: 1 is the most serious of its alerts.
+    let counts_down = ALERTS.iter().any(|key| key.find(payload).is_some());
     for at in severity.find_iter(payload) {
         let rest = payload.get(at + severity.needle().len()..).unwrap_or_default();
         let (ocsf, rest) = match rest.strip_prefix(b"_id") {
@@ -65,6 +70,7 @@ fn json_severity(payload: &[u8]) -> Severity {
                 reason = "saturates, and only 0 to 6 means anything"
             )]
             (Some(number), true) => Some(Severity::of_ocsf(number as u32)),
+            (Some(number), false) if counts_down && number < 4.0 => Some(of_suricata(number)),
             (Some(number), false) => Some(Severity::of_number(number)),
             (None, _) => Severity::parse(word),
         };
@@ -79,6 +85,35 @@ fn json_severity(payload: &[u8]) -> Severity {
     }
     let names_rule = RULES.iter().any(|key| key.find(payload).is_some());
     if names_rule { found.max(Severity::Medium) } else { found }
+}
+
+/// What Suricata says of an alert: 1 to 3 (its `classification.config`).
+fn of_suricata(number: f64) -> Severity {
+    match number {
+        ..1.0 => Severity::Low,
+        1.0..2.0 => Severity::High,
+        2.0..3.0 => Severity::Medium,
+        _ => Severity::Low,
+    }
+}
+
+/// The level of a rule: a word (Sigma), or a number from 0 to 16 (Wazuh, whose handbook calls 12 and more of high importance, 15 severe).
+fn rule_level(payload: &[u8]) -> Severity {
+    let [rule, ..] = &*RULES;
+    let [level, dotted] = &*LEVELS;
+    let inside = rule.find(payload).and_then(|at| {
+        let object = payload.get(at..payload.len().min(at + REACH))?;
+        object.get(level.find(object)? + level.needle().len() - 1..)
+    });
+    let beside = || payload.get(dotted.find(payload)? + dotted.needle().len() - 1..);
+    let Some(word) = inside.or_else(beside).and_then(value) else { return Severity::Low };
+    match word.parse::<f64>() {
+        Ok(15.0..) => Severity::Critical,
+        Ok(12.0..) => Severity::High,
+        Ok(7.0..) => Severity::Medium,
+        Ok(_) => Severity::Low,
+        Err(_) => Severity::parse(word).unwrap_or_default(),
+    }
 }
 
 /// The value behind the end of a JSON key: `":73`, `": "high"`.
@@ -167,6 +202,14 @@ mod tests {
             (r#"{"event":{"risk_score":7},"host":"plain"}"#, Low, Some("plain")),
             (r#"{"rule":{"name":"beacon"},"a":1}"#, Medium, None),
             (r#"{"severity":null,"message":"severity\": high"}"#, Low, None),
+            (r#"{"AlertName":"x","Severity":"High"}"#, High, None),
+            (r#"{"rule":{"level":12,"id":"5712"},"agent":{"name":"a"}}"#, High, Some("a")),
+            (r#"{"rule":{"description":"x","level":15}}"#, Critical, None),
+            (r#"{"rule":{"level":3}}"#, Medium, None),
+            (r#"{"rule.level":"high"}"#, High, None),
+            (r#"{"log":{"level":"critical"}}"#, Low, None),
+            (r#"{"event_type":"alert","alert":{"severity":1}}"#, High, None),
+            (r#"{"event_type":"alert","alert":{"severity":3}}"#, Low, None),
             (r#"{"message":"nothing"}"#, Low, None),
             ("CEF:0|Vendor|Product|1|100|name|9|src=192.0.2.1 dvchost=fw-1 dst=192.0.2.2", Critical, Some("fw-1")),
             ("CEF:0|Vendor|Product|1|100|name|High|shost=pc-3", High, Some("pc-3")),
