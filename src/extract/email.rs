@@ -63,6 +63,8 @@ pub(super) fn first(bytes: &[u8], floor: usize, start: usize, bare: bool) -> usi
 fn is_key(word: &[u8], several: bool) -> bool {
     const TAGS: [&str; 10] =
         ["srs0", "srs1", "prvs", "msprvs", "btv1", "bounce-", "bounces-", "return-", "owner-", "verp-"];
+    // `--user=`, `'user=`.
+    let word = word.iter().position(u8::is_ascii_alphanumeric).and_then(|at| word.get(at..)).unwrap_or_default();
     let begins = |tag: &str| word.get(..tag.len()).is_some_and(|head| head.eq_ignore_ascii_case(tag.as_bytes()));
     let numbered = || word.contains(&b'-') && word.iter().any(u8::is_ascii_digit);
     let tag = word.contains(&b'+') || TAGS.into_iter().any(begins) || (several && numbered());

@@ -225,6 +225,7 @@ fn mailboxes_that_name_others_are_whole() {
             "email:x@a.example.org email:y@a.example.org email:z@a.example.org email:w@a.example.org",
         ),
         ("key like a tag", "bounce=jane@a.example.org", "email:jane@a.example.org"),
+        ("option of a command", "--user=jane@a.example.org", "email:jane@a.example.org"),
         ("keys in a key", "log=user=jane@a.example.org", "email:jane@a.example.org"),
         ("query", "q@a.example.org&rcpt=r@a.example.org", "email:q@a.example.org email:r@a.example.org"),
         ("padding", "YWJj==jane@a.example.org", "email:jane@a.example.org"),
