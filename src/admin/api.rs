@@ -31,6 +31,8 @@ pub(super) const MOST_EVENT: usize = 1 << 20;
 const MOST_INDICATORS: usize = 256;
 /// Look-ups that wait at a time: the others' connections are for probes.
 pub(super) const MOST_WAITING: usize = 16;
+/// Events that are explained at a time.
+pub(super) const MOST_EXPLAINED: usize = 2;
 /// Wait for answers, where the call names none.
 const WAIT: Duration = Duration::from_secs(10);
 /// Longest wait: connections do not live much longer.
@@ -135,11 +137,21 @@ pub(super) async fn explain(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Refusal> {
+    if headers.contains_key(header::ORIGIN) {
+        return Err(refuse(StatusCode::FORBIDDEN, NOT_FOR_PAGES));
+    }
     is_local(&shared, &headers)?;
     if body.is_empty() {
         return Err(refuse(StatusCode::BAD_REQUEST, "the body is the event to be explained; it is empty"));
     }
-    Ok(as_json(analyst(&shared)?.explain(&body)))
+    let analyst = analyst(&shared)?;
+    let Ok(_place) = shared.explaining.try_acquire() else {
+        let busy = refuse(StatusCode::SERVICE_UNAVAILABLE, "too many events are being explained at the moment");
+        return Err(Refusal { header: Some((header::RETRY_AFTER, "1")), ..busy });
+    };
+    // Probes are answered meanwhile: a large event takes a while.
+    let explained = tokio::task::spawn_blocking(move || analyst.explain(&body)).await;
+    explained.map(as_json).map_err(|_| refuse(StatusCode::INTERNAL_SERVER_ERROR, "internal error"))
 }
 
 pub(super) async fn purge(

@@ -71,6 +71,7 @@ pub(super) struct Shared {
     pub(super) loopback: bool,
     /// Places for look-ups that wait.
     pub(super) waiting: Semaphore,
+    pub(super) explaining: Semaphore,
 }
 
 impl Bound {
@@ -89,7 +90,8 @@ impl Bound {
         let stopped = stop.clone();
         let address = self.address;
         let (loopback, waiting) = (address.ip().is_loopback(), Semaphore::new(api::MOST_WAITING));
-        let router = router(Arc::new(Shared { source, metrics, token: self.token, loopback, waiting }));
+        let explaining = Semaphore::new(api::MOST_EXPLAINED);
+        let router = router(Arc::new(Shared { source, metrics, token: self.token, loopback, waiting, explaining }));
         let thread = std::thread::Builder::new().name("admin".to_owned()).spawn(move || {
             runtime.block_on(async move {
                 let served = async {

@@ -1,6 +1,6 @@
 //! Why an event leaves as it does: what was found in it, what is kept back, what is known, and what would be asked and what that costs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use serde_json::{Map, Value, json};
 
@@ -12,8 +12,15 @@ use crate::{
     event::Format,
     extract::{Extraction, Sighted, headline},
     gate::Suppression,
-    model::{Severity, Tlp},
+    model::{Indicator, Severity, Tlp},
 };
+
+/// What asking for an event costs, at most: several may share a call.
+#[derive(Debug, Default)]
+struct Cost {
+    units: BTreeMap<&'static str, u64>,
+    subjects: HashSet<Indicator>,
+}
 
 impl Analyst {
     /// Explains an event, in JSON. Nothing is asked for, and nothing is counted as seen.
@@ -24,11 +31,11 @@ impl Analyst {
         let tlp = self.gate.tlp(extraction.marking());
         let source = said.host.map_or(0, |host| self.enricher.source_number(host));
         let context = EventContext { severity: said.severity, source };
-        let mut cost: BTreeMap<&str, u64> = BTreeMap::new();
+        let mut cost = Cost::default();
         let found = extraction.iter().map(|sighted| self.explained_one(sighted, tlp, context, &mut cost));
         let indicators: Vec<Value> = found.collect();
         let cost: Vec<Value> =
-            cost.into_iter().map(|(provider, units)| json!({ "provider": provider, "units": units })).collect();
+            cost.units.into_iter().map(|(provider, units)| json!({ "provider": provider, "units": units })).collect();
         json!({
             "format": format_name(extraction.outline().format),
             "severity": severity_name(said.severity),
@@ -40,13 +47,7 @@ impl Analyst {
         })
     }
 
-    fn explained_one(
-        &self,
-        sighted: Sighted<'_>,
-        tlp: Tlp,
-        event: EventContext,
-        cost: &mut BTreeMap<&str, u64>,
-    ) -> Value {
+    fn explained_one(&self, sighted: Sighted<'_>, tlp: Tlp, event: EventContext, cost: &mut Cost) -> Value {
         let mut out = Map::new();
         let mut say = |name: &str, value: Value| out.insert(name.to_owned(), value);
         say("ioc_type", sighted.kind.as_str().into());
@@ -86,8 +87,11 @@ impl Analyst {
         if !is_fresh {
             say("worth", outlook.worth.into());
             say("providers", outlook.prospects.iter().map(prospect).collect());
-            for prospect in outlook.prospects.iter().filter(|prospect| prospect.is_asked) {
-                *cost.entry(prospect.provider.as_str()).or_default() += u64::from(prospect.units);
+            // What waits is asked about once for all, and so are values that leave alike.
+            if !outlook.is_waiting && cost.subjects.insert(subject) {
+                for prospect in outlook.prospects.iter().filter(|prospect| prospect.is_asked) {
+                    *cost.units.entry(prospect.provider.as_str()).or_default() += u64::from(prospect.units);
+                }
             }
         }
         Value::Object(out)

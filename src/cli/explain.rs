@@ -50,6 +50,7 @@ pub(super) fn run(args: &Args) -> Outcome {
             let config = load_and_log(&args.config.config)?;
             match config.admin.listen.map(ask) {
                 Some(Ok(explained)) => explained,
+                Some(Err(error)) if !is_refused(&error) => return Err(error.context("no answer of the daemon").into()),
                 Some(Err(_)) | None => {
                     say("no daemon is up: this is what one would do that knows nothing yet and has all its quotas");
                     let (engine, pipeline) = Engine::build(&config, SystemClock::shared())?;
@@ -69,6 +70,11 @@ pub(super) fn run(args: &Args) -> Outcome {
     Ok(())
 }
 
+/// Whether nobody listens there.
+fn is_refused(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
+}
+
 /// The event that is asked about.
 fn event(args: &Args) -> anyhow::Result<Vec<u8>> {
     let most = if args.line.is_some() { MOST_LINES } else { MOST };
@@ -78,6 +84,9 @@ fn event(args: &Args) -> anyhow::Result<Vec<u8>> {
     };
     let mut bytes = Vec::new();
     input.by_ref().take(most + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > most {
+        return Err(anyhow!("the input is larger than {} MiB; --line takes an event out of up to 256 MiB", most >> 20));
+    }
     let lines: Vec<&[u8]> = bytes.split(|byte| *byte == b'\n').collect();
     let filled = lines.iter().filter(|line| !line.trim_ascii().is_empty()).count();
     let event = match args.line {
@@ -94,7 +103,7 @@ fn event(args: &Args) -> anyhow::Result<Vec<u8>> {
         return Err(anyhow!("there is no event in the input"));
     }
     if event.len() as u64 > MOST {
-        return Err(anyhow!("an event is 1 MiB at most; --line takes one out of a larger file"));
+        return Err(anyhow!("an event is 1 MiB at most"));
     }
     Ok(event)
 }
@@ -155,7 +164,7 @@ fn as_text(explained: &Value) -> String {
         .map(|cost| format!("{} {}", text(&cost["provider"]), cost["units"]))
         .collect();
     if !cost.is_empty() {
-        writeln!(out, "\nunits in all: {}", cost.join(", ")).ok();
+        writeln!(out, "\nunits in all, at most: {}", cost.join(", ")).ok();
     }
     out
 }

@@ -58,7 +58,7 @@ pub(super) struct Board {
     /// All flights by place; the last is the one that is worth least.
     ranks: BTreeMap<Place, Indicator>,
     seq: u64,
-    triage: Triage,
+    pub(super) triage: Triage,
     max_waiting: usize,
     pub(super) deadline: Duration,
     pub(super) late_for: Duration,

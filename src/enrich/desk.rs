@@ -3,7 +3,10 @@
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use crate::{
-    budget::{Budget, Urgency, purse::Reading},
+    budget::{
+        Budget, Urgency,
+        purse::{Need, Reading},
+    },
     enrich::{
         door::Door,
         flight::Blocked,
@@ -185,8 +188,9 @@ impl Desk {
         if !self.is_worth_it(place, cost, now) {
             return false;
         }
-        let urgency = if place.is_urgent() { Urgency::Urgent } else { Urgency::Ordinary };
-        let ahead = self.ahead(now, wait, cost, urgency);
+        let reserve_is_open = place.is_urgent() && self.may_use_reserve(place, cost, self.outlook(cost).as_ref(), now);
+        let urgency = if reserve_is_open { Urgency::Urgent } else { Urgency::Ordinary };
+        let ahead = self.ahead(now, wait, (place, cost), urgency);
         if !self.typical.is_zero() {
             // Calls that the slots can start and finish until then.
             let rounds = wait.as_secs_f64() / self.typical.as_secs_f64();
@@ -198,8 +202,9 @@ impl Desk {
     }
 
     /// Calls that may come before one of this price which joins the line now: of another price no more than can be paid for within `wait`. Before what may be
-    /// paid from the reserve only others of the kind.
-    fn ahead(&self, now: Duration, wait: Duration, cost: u32, urgency: Urgency) -> u64 {
+    /// paid from the reserve only others of the kind, once the ordinary units are used up, and till then those that are worth more.
+    fn ahead(&self, now: Duration, wait: Duration, (place, cost): (Place, u32), urgency: Urgency) -> u64 {
+        const COUNTED: usize = 1_024;
         let calls = |(its_cost, ready): (u32, usize)| {
             let calls = (ready / self.batch) as u64;
             if its_cost == cost || calls == 0 {
@@ -209,6 +214,9 @@ impl Desk {
         };
         match urgency {
             Urgency::Ordinary => self.queue.by_price().map(calls).fold(0, u64::saturating_add),
+            Urgency::Urgent if self.capacity_within(now, Duration::ZERO, cost, Urgency::Ordinary) > 0 => {
+                (self.queue.before(place, cost, COUNTED) / self.batch) as u64
+            }
             Urgency::Urgent => self.queue.urgent_by_price().map(calls).fold(0, u64::saturating_add),
         }
     }
@@ -301,6 +309,16 @@ impl Desk {
         let blocked = self.blocked(cost, now);
         let is_short = matches!(blocked, Some((Blocked::Quota, Some(_))));
         if is_short && self.is_for_reserve(place, cost, now) { None } else { blocked }
+    }
+
+    /// What calls of this price that are paid in this way are wanted for: what the last of them has left beside the urgent ones is filled with others.
+    pub(super) fn need(&self, urgency: Urgency, cost: u32) -> Need {
+        let ready = self.queue.ready_at(cost);
+        let waiting = match urgency {
+            Urgency::Ordinary => ready,
+            Urgency::Urgent => self.queue.urgent_at(cost).next_multiple_of(self.batch).min(ready),
+        };
+        Need { cost, urgency, waiting }
     }
 
     /// Whether what waits in this place can be paid from the reserve now, after those before it.

@@ -226,7 +226,7 @@ impl Board {
             self.review(&indicator, now.monotonic, now.wall_ms);
         }
         if let (Some(kind), Some(desk), Some(member)) = (refused, self.desks.get_mut(provider), &self.member) {
-            let need = desk.queue.need(urgency, desk.cost(kind));
+            let need = desk.need(urgency, desk.cost(kind));
             if let Some(lease) = &mut desk.key.lease {
                 member.fleet.look(|ledger, there| lease.purse.wait_for_more(ledger, need, now, there));
             }
@@ -242,7 +242,7 @@ impl Board {
         // As the next requests ask.
         let needs = [Urgency::Ordinary, Urgency::Urgent].map(|urgency| {
             let cost = desk.queue.first(urgency).map_or_else(|| desk.next_cost(), |(_, cost)| cost);
-            desk.queue.need(urgency, cost)
+            desk.need(urgency, cost)
         });
         let name = &*desk.key.account;
         let lease = &mut desk.key.lease;

@@ -493,3 +493,21 @@ fn a_small_quota_is_used_as_its_window_slides() {
         assert!(asked.len() >= least, "{quota}: {} calls in {length} ms", asked.len());
     }
 }
+
+#[test]
+fn a_call_that_is_paid_from_the_reserve_is_filled_with_others() {
+    let mut fleet = Replicas { reserve: 0.5, ..Replicas::batched("2/min", 0, 10) };
+    fleet.start(1);
+    // The ordinary half is used up by the first ten.
+    for n in 0..60 {
+        fleet.ask(0, n);
+    }
+    assert_eq!(fleet.take_call(0).map(|call| call.len()), Ok(10));
+    fleet.clock.advance(MS(200));
+    assert!(fleet.take_call(0).is_err());
+    fleet.ask_as(0, 200, Urgency::Urgent);
+    let call = fleet.take_call(0).expect("the reserve");
+    assert!(call.contains(&address(200)) && call.len() == 10, "{call:?}");
+    fleet.clock.advance(MS(200));
+    assert!(fleet.take_call(0).is_err(), "nothing is left");
+}

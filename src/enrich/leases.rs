@@ -25,6 +25,8 @@ use crate::{
 const OUT_OF_REACH: Duration = Duration::from_secs(1);
 /// A dispatcher with work looks again after this long at the latest.
 const LOOK: Duration = Duration::from_millis(500);
+/// And after this long where nothing but an answer is waited for.
+const SOON: Duration = Duration::from_millis(20);
 /// After the end of somebody's claim, before one's own request.
 pub(super) const AFTER_CLAIM: Duration = Duration::from_millis(50);
 
@@ -202,8 +204,8 @@ impl Board {
         desk.sort_out(now.monotonic);
         let Some(urgency) = desk.pays(now.monotonic) else { return };
         let Some((_, cost)) = desk.queue.first(urgency) else { return };
+        let (need, waiting, slots) = (desk.need(urgency, cost), desk.queue.ready_at(cost), desk.slots);
         let Some(lease) = &mut desk.key.lease else { return };
-        let (need, waiting, slots) = (desk.queue.need(urgency, cost), desk.queue.ready_at(cost), desk.slots);
         if desk.queue.is_mixed() {
             // The refusal that it waits for the end of may have been one of dearer calls.
             let replica = member.replica();
@@ -284,8 +286,13 @@ fn idle(desk: &Desk, now: Duration) -> Idle {
         if let Some(until) = desk.open_until(now) {
             at(until);
         }
-        let urgency = desk.pays(now).unwrap_or(Urgency::Ordinary);
-        at(lease.purse.quiet_until(urgency).max(now + Duration::from_millis(1)).min(now + LOOK));
+        // What could be asked for has been: an answer wakes it, or the end of the quiet.
+        let quiet_until = desk.pays(now).map(|urgency| lease.purse.quiet_until(urgency));
+        at(match quiet_until {
+            Some(until) if until > now => until.max(now + Duration::from_millis(1)).min(now + LOOK),
+            Some(_) => now + SOON,
+            None => now + LOOK,
+        });
     }
     if !lease.purse.is_idle() {
         at(now + LOOK);

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::{
+    budget::Urgency,
     cache::Entry,
     enrich::{
         Enricher, Sighting,
@@ -49,6 +50,11 @@ impl Enricher {
 }
 
 impl Board {
+    /// Whether it may use the reserve, as far as its event says.
+    fn is_serious(&self, sighting: Sighting) -> bool {
+        sighting.urgency == Urgency::Urgent || self.triage.is_serious(sighting.event.severity)
+    }
+
     pub(super) fn outlook(
         &self,
         indicator: &Indicator,
@@ -64,14 +70,18 @@ impl Board {
         );
         let of_flight = flight.map(|flight| flight.slots.clone());
         let slots = of_flight.unwrap_or_else(|| self.slots(indicator, prior, sighting.tlp, now));
-        let place = flight.map_or(Place::new(0, u64::MAX, false), |flight| flight.place);
+        let place = flight.map_or(Place::new(0, u64::MAX, self.is_serious(sighting)), |flight| flight.place);
+        let hopeful = flight.is_some_and(|flight| flight.hopeful);
         let prospect = |slot: &Slot| {
             let desk = self.desks.get(slot.provider)?;
             let units = desk.cost(indicator.kind);
             let blocked = match slot.state {
                 SlotState::Waiting { .. } => desk
                     .blocked_in(place, units, now)
-                    .or_else(|| desk.overdrawn(place, units, now, self.deadline))
+                    .or_else(|| {
+                        let overdrawn = || desk.overdrawn(place, units, now, self.deadline);
+                        if hopeful || place.is_urgent() { None } else { overdrawn() }
+                    })
                     .map(|(why, at)| (why, at.map(|at| wall_at(at, now, wall_ms)))),
                 SlotState::Calling { .. } | SlotState::Answered { .. } | SlotState::Over { .. } => None,
             };

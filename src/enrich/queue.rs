@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    budget::{Urgency, purse::Need},
+    budget::Urgency,
     model::{Indicator, IndicatorKind},
     provider::Costs,
 };
@@ -227,10 +227,15 @@ impl Queue {
         self.lines.iter().map(|line| (line.cost, line.urgent.len()))
     }
 
-    /// How many of these are better than a place, for calls of this price; no more than `most` are counted.
+    /// How many of these are better than a place, for calls of this price, where there are `most` or more; else how many there are.
     pub(super) fn urgent_before(&self, place: Place, cost: u32, most: usize) -> usize {
         let lines = self.lines.iter().filter(|line| line.cost == cost);
-        lines.map(|line| line.urgent.range(..place).take(most).count()).sum()
+        // Where there is room for all of them none has to be counted.
+        let of = |line: &Line| match line.urgent.len() {
+            all if all < most => all,
+            _ => line.urgent.range(..place).take(most).count(),
+        };
+        lines.map(of).sum()
     }
 
     /// How many are ready.
@@ -243,13 +248,15 @@ impl Queue {
         self.lines.iter().filter(|line| line.cost == cost).map(|line| line.ready.len()).sum()
     }
 
-    /// What calls of this price that are paid in this way are wanted for.
-    pub(super) fn need(&self, urgency: Urgency, cost: u32) -> Need {
-        let waiting = match urgency {
-            Urgency::Ordinary => self.ready_at(cost),
-            Urgency::Urgent => self.urgent_by_price().filter(|(of, _)| *of == cost).map(|(_, waiting)| waiting).sum(),
-        };
-        Need { cost, urgency, waiting }
+    /// How many of these may be paid from the reserve.
+    pub(super) fn urgent_at(&self, cost: u32) -> usize {
+        self.lines.iter().filter(|line| line.cost == cost).map(|line| line.urgent.len()).sum()
+    }
+
+    /// How many are ready for calls of this price and better than a place; no more than `most` are counted.
+    pub(super) fn before(&self, place: Place, cost: u32, most: usize) -> usize {
+        let lines = self.lines.iter().filter(|line| line.cost == cost);
+        lines.map(|line| line.ready.range(..place).take(most).count()).sum()
     }
 
     /// How many wait, ready or not.

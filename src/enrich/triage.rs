@@ -59,6 +59,11 @@ impl Triage {
         }
     }
 
+    /// Whether the reserve is open to events of this severity.
+    pub(super) fn is_serious(&self, severity: Severity) -> bool {
+        self.urgent_from.is_some_and(|from| severity >= from)
+    }
+
     /// Counts a sighting of an indicator that is not known and has waited since `began`.
     pub(super) fn judge(
         &mut self,
@@ -76,7 +81,7 @@ impl Triage {
         let mut evidence = self.traces.sight(digest, source, over_source, severity, now);
         evidence.over = evidence.over.max(over_group);
         let analyst = sighting.urgency == Urgency::Urgent;
-        let is_serious = self.urgent_from.is_some_and(|from| severity >= from) && evidence.over == 0;
+        let is_serious = self.is_serious(severity) && evidence.over == 0;
         let urgent = analyst || is_serious && self.urgents.over(source, is_new, now) == 0;
         let points = points(indicator.kind, sighting.role, evidence) + if analyst { ANALYST } else { 0 };
         Judgement { worth: worth_at(points, began), urgent, flood: evidence.over > 0 }

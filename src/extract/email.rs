@@ -26,6 +26,9 @@ fn is_letter(letter: char) -> bool {
     }
 }
 
+/// Characters behind the sign that are looked at: names have 253 at most.
+const LONGEST_NAME: usize = 256;
+
 /// Bytes of a local part that names another mailbox, at most: some are longer than the 64 of RFC 5321.
 const LONGEST: usize = 128;
 
@@ -100,9 +103,9 @@ pub(super) fn find(text: &str, start: usize, sign: usize, out: &mut String) -> O
     let rest = text.get(sign + 1..)?;
     let length = rest
         .char_indices()
-        .take(256)
-        .find(|&(_, letter)| letter == '_' || script::is_mark(letter))
-        .map_or(rest.len(), |(at, _)| at);
+        .enumerate()
+        .find(|&(count, (_, letter))| count == LONGEST_NAME || letter == '_' || script::is_mark(letter))
+        .map_or(rest.len(), |(_, (at, _))| at);
     let domain = rest.get(..length)?;
     // Of a word that is glued to its end only the name counts.
     let name = domain::split_scripts(domain);

@@ -100,12 +100,8 @@ fn names_machine(bytes: &[u8], end: usize) -> bool {
 
 /// Whether the word before it says that it names a session, a request, or a kind of hash that no provider knows.
 fn is_identifier(bytes: &[u8], start: usize) -> bool {
-    const WORDS: [&str; 24] = [
-        "id",
-        "guid",
-        "uuid",
+    const WORDS: [&str; 20] = [
         "session",
-        "sid",
         "token",
         "nonce",
         "cookie",
@@ -130,9 +126,16 @@ fn is_identifier(bytes: &[u8], start: usize) -> bool {
     if key.is_empty() {
         return false;
     }
-    WORDS.into_iter().any(|word| context::ends_with(key, word))
+    names_id(key)
+        || WORDS.into_iter().any(|word| context::ends_with(key, word))
         || is_header_key(bytes, start, key)
         || is_of_request(bytes, start, key.len())
+}
+
+/// Whether a key is `id` or ends in it: `sid`, `uuid`, `deviceid`, `requestId`; but for words that do by chance.
+fn names_id(key: &[u8]) -> bool {
+    const OTHERS: [&str; 6] = ["valid", "paid", "android", "said", "void", "laid"];
+    context::ends_with(key, "id") && !OTHERS.into_iter().any(|word| context::ends_with(key, word))
 }
 
 /// Whether it is the value of a header such as `X-Api-Key`.

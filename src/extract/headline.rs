@@ -19,7 +19,8 @@ type Words<const N: usize> = LazyLock<[Finder<'static>; N]>;
 static SEVERITIES: Words<2> = LazyLock::new(|| ready(["everity", "risk_score"]));
 static LEVELS: Words<2> = LazyLock::new(|| ready(["\"level\"", "\"rule.level\""]));
 static ALERTS: Words<2> = LazyLock::new(|| ready(["\"event_type\":\"alert\"", "\"event_type\": \"alert\""]));
-static RULES: Words<4> = LazyLock::new(|| ready(["\"rule\":{", "\"rule.name\"", "\"rule.id\"", "\"signature_id\""]));
+static RULES: Words<5> =
+    LazyLock::new(|| ready(["\"rule\":{", "\"rule\": {", "\"rule.name\"", "\"rule.id\"", "\"signature_id\""]));
 static HOSTS: Words<6> = LazyLock::new(|| {
     ready(["\"host.name\"", "\"host.hostname\"", "\"hostname\"", "\"Computer\"", "\"agent.name\"", "\"host_name\""])
 });
@@ -99,10 +100,11 @@ fn of_suricata(number: f64) -> Severity {
 
 /// The level of a rule: a word (Sigma), or a number from 0 to 16 (Wazuh, whose handbook calls 12 and more of high importance, 15 severe).
 fn rule_level(payload: &[u8]) -> Severity {
-    let [rule, ..] = &*RULES;
+    let [rule, spaced, ..] = &*RULES;
     let [level, dotted] = &*LEVELS;
-    let inside = rule.find(payload).and_then(|at| {
-        let object = payload.get(at..payload.len().min(at + REACH))?;
+    let inside = rule.find(payload).or_else(|| spaced.find(payload)).and_then(|at| {
+        let reach = payload.get(at..payload.len().min(at + REACH))?;
+        let object = reach.split_inclusive(|&byte| byte == b'}').next()?;
         object.get(level.find(object)? + level.needle().len() - 1..)
     });
     let beside = || payload.get(dotted.find(payload)? + dotted.needle().len() - 1..);
@@ -206,6 +208,8 @@ mod tests {
             (r#"{"rule":{"level":12,"id":"5712"},"agent":{"name":"a"}}"#, High, Some("a")),
             (r#"{"rule":{"description":"x","level":15}}"#, Critical, None),
             (r#"{"rule":{"level":3}}"#, Medium, None),
+            (r#"{"rule":{"name":"x"},"log":{"level":"critical"}}"#, Medium, None),
+            (r#"{"rule": {"level": 13}}"#, High, None),
             (r#"{"rule.level":"high"}"#, High, None),
             (r#"{"log":{"level":"critical"}}"#, Low, None),
             (r#"{"event_type":"alert","alert":{"severity":1}}"#, High, None),

@@ -222,7 +222,7 @@ fn explain_says_what_an_event_holds_and_what_asking_costs() {
         "json_object, severity critical, host ws-7, TLP clear\n",
         "ipv4 10.0.0.5  (source in source.ip)\n  never looked up: private_address\n",
         "  sent as https://shop-4.com/x\n  would be asked about, worth ",
-        "\nunits in all: abuseipdb 1, virustotal 2\n",
+        "\nunits in all, at most: abuseipdb 1, virustotal 2\n",
     ] {
         assert!(said.contains(part), "{part:?} is not in {said}");
     }

@@ -37,10 +37,13 @@ impl<'a> Text<'a> {
         self.foreign.is_empty()
     }
 
-    /// Whether a place holds no byte that was replaced: what does was never written.
+    /// Whether a place holds no byte that was replaced, and no letter that was touches it: what does was never written.
     pub(super) fn was_written(&self, span: &Range<usize>) -> bool {
         let first = self.foreign.partition_point(|at| *at < span.start);
-        self.foreign.get(first).is_none_or(|at| *at >= span.end)
+        let is_letter = |at: usize| self.readable.get(at) == Some(&LETTER);
+        let before = first.checked_sub(1).and_then(|last| self.foreign.get(last));
+        before.is_none_or(|at| at + 1 != span.start || !is_letter(*at))
+            && self.foreign.get(first).is_none_or(|at| *at > span.end || (*at == span.end && !is_letter(*at)))
     }
 }
 
@@ -51,7 +54,9 @@ mod tests {
 
     #[test]
     fn one_foreign_byte_hides_nothing_but_what_it_is_part_of() {
-        let rows: [(&[u8], &[&str]); 6] = [
+        let rows: [(&[u8], &[&str]); 8] = [
+            (b"see \xfcber-host.com", &[]),
+            (b"see evil-host.com\xe9", &[]),
             (b"caf\xe9 from 203.0.113.1", &["203.0.113.1"]),
             (b"{\"ip\":\"203.0.113.1\",\"n\":\"caf\xe9\"}", &["203.0.113.1"]),
             (b"\x93203.0.113.1\x94 \x93evil-host.com\x94", &["203.0.113.1", "evil-host.com"]),

@@ -91,7 +91,11 @@ fn is_shaped_so(quad: &[u8]) -> bool {
     // Those of browsers have not come to this.
     const LARGEST: u32 = 160;
     const SMALL: u32 = 30;
-    let number = |group: &[u8]| group.iter().fold(0, |number, digit| number * 10 + u32::from(digit & 15));
+    let number = |group: &[u8]| {
+        group
+            .iter()
+            .fold(0, |number, digit| u32::saturating_add(u32::saturating_mul(number, 10), u32::from(digit & 15)))
+    };
     let mut groups = quad.split(|&byte| byte == b'.');
     let first = groups.next().map_or(0, number);
     let second = groups.clone().next().map_or(0, number);
@@ -180,9 +184,11 @@ fn is_of_agent(bytes: &[u8], start: usize, end: usize, class: Class) -> bool {
 /// Whether `head` ends in a word in lower case that is no protocol and no name of a machine: `sqlmap` in `sqlmap/1.7.2.3`.
 fn is_tool(head: &[u8]) -> bool {
     #[rustfmt::skip]
-    const OTHERS: [&str; 31] = [
+    // Also the sides of a firewall: `outside/198.51.100.7(53)`.
+    const OTHERS: [&str; 39] = [
         "addr", "address", "cifs", "client", "dns", "dst", "ftp", "gateway", "gw", "host", "http", "https", "icmp", "inet", "ip", "ldap", "localhost",
         "net", "nfs", "node", "peer", "proxy", "router", "rtsp", "server", "sip", "smb", "src", "ssh", "tcp", "udp",
+        "dmz", "inside", "lan", "mgmt", "outside", "trust", "untrust", "wan",
     ];
     let word = last_word(head);
     let lead = before(head, head.len() - word.len());
@@ -208,7 +214,14 @@ fn last_word(head: &[u8]) -> &[u8] {
 /// Whether a port follows: `:443`, `#53`.
 fn has_port(bytes: &[u8], end: usize) -> bool {
     let digits = length_of_digits(bytes, end + 1);
-    matches!(at(bytes, end), b':' | b'#') && matches!(digits, 1..=5) && at(bytes, end + 1 + digits) != b'.'
+    let next = at(bytes, end + 1 + digits);
+    matches!(digits, 1..=5)
+        && match at(bytes, end) {
+            b':' | b'#' => next != b'.',
+            // `198.51.100.7(53)`
+            b'(' => next == b')',
+            _ => false,
+        }
 }
 
 /// Whether the length of a prefix follows: `/32`.
@@ -310,7 +323,9 @@ fn before_arrow(bytes: &[u8], start: usize, depth: usize) -> Option<usize> {
     let head = head.strip_suffix(b"->").or_else(|| head.strip_suffix(b"=>"))?.trim_ascii_end();
     let length = head.iter().rev().take(16).take_while(|byte| byte.is_ascii_digit() || **byte == b'.').count();
     let first = head.len() - length;
-    (depth > 0 && length > 0 && is_shaped_so(&head[first..])).then_some(first)
+    let quad = &head[first..];
+    let dots = quad.iter().filter(|&&byte| byte == b'.').count();
+    (depth > 0 && dots == 3 && is_shaped_so(quad)).then_some(first)
 }
 
 /// Words before versions and other numbers with dots, lower case.

@@ -23,6 +23,13 @@ fn a_word_of_machines_and_versions_does_not_hide_an_address() {
         ("shape behind another", "agent from 203.0.113.31", ADDRESS),
         ("shape of a version", "agent 7.50.1.2, Build 22.10.3.12, kernel 5.14.0.70, Edge 120.0.0.0", ""),
         ("inside", "upgraded agent from 10.1.0.2 to 10.1.0.3", ""),
+        (
+            "sides of a firewall",
+            "%ASA-6-106100: access-list acl permitted tcp outside/23.45.67.89(4433) -> inside/12.30.4.5(53)",
+            "ipv4:23.45.67.89 ipv4:12.30.4.5",
+        ),
+        ("a side with a capital", "Outside/198.51.100.7(53)", "ipv4:198.51.100.7"),
+        ("a time before an arrow", "1764540000000 -> 8.8.8.8", "ipv4:8.8.8.8"),
         ("words of versions alone", "firmware 203.0.113.31, version 203.0.113.31", ""),
         ("field of versions", r#"{"os":"from 203.0.113.31:443 evil"}"#, ADDRESS),
         ("version in it", r#"{"os":"10.1.2.3","kernel":"203.0.113.31"}"#, ""),

@@ -169,7 +169,8 @@ fn hashes_and_weaknesses() {
         ("longer", format!("{MD5}0"), String::new()),
         ("part of a longer one", format!("0x{SHA1} z{MD5}"), String::new()),
         ("request", format!("1-67891233-{MD5} {MD5}-67891233"), String::new()),
-        ("session", format!("session_id={MD5} sid: {MD5}"), String::new()),
+        ("session", format!("session_id={MD5} sid: {MD5} deviceid={MD5}"), String::new()),
+        ("no session", format!("signature invalid: {MD5}"), format!("md5:{MD5}")),
         ("identifier field", format!(r#"{{"trace":{{"id":"{MD5}"}}}}"#), String::new()),
         ("ja3", format!(r#"{{"tls":{{"client":{{"ja3":"{MD5}"}}}}}}"#), String::new()),
         ("digits", "12345678901234567890123456789012".to_owned(), String::new()),
@@ -256,4 +257,13 @@ fn hostile_runs_are_linear() {
             assert!(start.elapsed() < ENOUGH, "{pattern}");
         }
     }
+}
+
+#[test]
+fn a_long_text_behind_each_of_many_signs_is_read_once() {
+    // No mark within the length of a name: what stands behind a sign must not be read to the end of the value for each of them.
+    let text = format!("a@é{}", "b".repeat(260)).repeat(4_000);
+    let start = Instant::now();
+    assert_eq!(found(&text), Vec::<String>::new());
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
 }

@@ -22,7 +22,7 @@ use crate::pipeline::{Destination, OutHeader, Outgoing, Token};
 
 /// A producer with the topics that it writes.
 pub(in crate::kafka) struct Client {
-    /// They are given back before the producer ends, which waits for that.
+    /// They are given back before the producer ends.
     topics: [OnceLock<Topic>; 4],
     producer: ThreadedProducer<Reports>,
 }
@@ -102,8 +102,9 @@ impl Client {
             unsafe { library::rd_kafka_topic_new(self.producer.client().native_ptr(), name.as_ptr(), ptr::null_mut()) };
         // SAFETY: what the call before said, on the same thread.
         let topic = ptr::NonNull::new(topic).ok_or_else(|| Code::from(unsafe { library::rd_kafka_last_error() }))?;
-        // Another thread may have been faster; each handle is counted and given back by itself.
-        Ok(place.get_or_init(|| Topic(topic)))
+        // Another thread may have been faster: then this one is given back here, each is counted by itself.
+        let topic = Topic(topic);
+        Ok(place.get_or_init(|| topic))
     }
 
     /// Sends a record to the topic of this name, which is always the same for its destination. The library copies all that is in it; the token
