@@ -137,9 +137,7 @@ pub(super) async fn explain(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Refusal> {
-    if headers.contains_key(header::ORIGIN) {
-        return Err(refuse(StatusCode::FORBIDDEN, NOT_FOR_PAGES));
-    }
+    is_no_page(&headers)?;
     is_local(&shared, &headers)?;
     if body.is_empty() {
         return Err(refuse(StatusCode::BAD_REQUEST, "the body is the event to be explained; it is empty"));
@@ -206,11 +204,14 @@ fn may_change(shared: &Shared, headers: &HeaderMap) -> Result<(), Refusal> {
         let why = "the admin server listens beyond this machine: set admin.token and send it as Authorization: Bearer";
         return Err(refuse(StatusCode::FORBIDDEN, why));
     }
-    // A browser says where a page is from.
-    if headers.contains_key(header::ORIGIN) {
-        return Err(refuse(StatusCode::FORBIDDEN, NOT_FOR_PAGES));
-    }
+    is_no_page(headers)?;
     is_local(shared, headers)
+}
+
+/// A browser says where a page is from.
+fn is_no_page(headers: &HeaderMap) -> Result<(), Refusal> {
+    let is_page = headers.contains_key(header::ORIGIN);
+    if is_page { Err(refuse(StatusCode::FORBIDDEN, NOT_FOR_PAGES)) } else { Ok(()) }
 }
 
 const NOT_FOR_PAGES: &str = "not for web pages: without admin.token only programs of this machine may ask";

@@ -11,7 +11,11 @@ use serde_json::Value;
 
 use crate::{
     app::{build_for_command, provider_reports},
-    cli::{ConfigArgs, Outcome, daemon, load_and_log, say},
+    cli::{
+        ConfigArgs, Outcome,
+        daemon::{self, DaemonArgs},
+        load_and_log, say,
+    },
     config::Config,
     model::SystemClock,
     state::Store,
@@ -21,26 +25,20 @@ use crate::{
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
-    config: ConfigArgs,
-    /// Admin server of a running daemon; without it the one of the configuration, then the local file.
-    #[arg(long, value_name = "HOST:PORT")]
-    admin: Option<SocketAddr>,
-    /// JSON, as `/api/v1/budgets` answers.
-    #[arg(long)]
-    json: bool,
+    daemon: DaemonArgs,
 }
 
 /// Longest wait for the last words to the ledger.
 const LEAVE: Duration = Duration::from_secs(2);
 
 pub(super) fn run(args: &Args) -> Outcome {
-    let providers = match args.admin {
+    let providers = match args.daemon.admin {
         // The daemon has the configuration, and the keys.
         Some(at) => ask(at).with_context(|| format!("no answer of a daemon at {at}"))?,
-        None => by_configuration(&args.config)?,
+        None => by_configuration(&args.daemon.config)?,
     };
     let mut out = io::stdout().lock();
-    if args.json {
+    if args.daemon.json {
         writeln!(out, "{providers:#}")?;
     } else {
         out.write_all(table(&providers).as_bytes())?;

@@ -9,6 +9,21 @@ use std::{
 use anyhow::{Context as _, bail};
 use serde_json::Value;
 
+use crate::cli::ConfigArgs;
+
+/// Which daemon is asked, and how its answer is shown.
+#[derive(Debug, clap::Args)]
+pub(super) struct DaemonArgs {
+    #[command(flatten)]
+    pub(super) config: ConfigArgs,
+    /// Admin server of a running daemon, for which no configuration is read; without it the one of the configuration.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(super) admin: Option<SocketAddr>,
+    /// JSON, as the daemon answers.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
 /// A daemon that does not answer within this time is not asked any longer.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// Bytes of an answer, at most.

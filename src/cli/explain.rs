@@ -4,7 +4,6 @@ use std::{
     fmt::Write as _,
     fs::File,
     io::{self, Read, Write},
-    net::SocketAddr,
     path::PathBuf,
 };
 
@@ -13,7 +12,11 @@ use serde_json::Value;
 
 use crate::{
     app::{Analyst, Engine},
-    cli::{ConfigArgs, Outcome, daemon, load_and_log, say},
+    cli::{
+        Outcome,
+        daemon::{self, DaemonArgs},
+        load_and_log, say,
+    },
     model::SystemClock,
 };
 
@@ -27,13 +30,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "N")]
     line: Option<usize>,
     #[command(flatten)]
-    config: ConfigArgs,
-    /// Admin server of a running daemon; without it the one of the configuration, if it is up.
-    #[arg(long, value_name = "HOST:PORT")]
-    admin: Option<SocketAddr>,
-    /// JSON, as `/api/v1/explain` answers.
-    #[arg(long)]
-    json: bool,
+    daemon: DaemonArgs,
 }
 
 /// Bytes of an event, at most; as the admin server takes.
@@ -44,10 +41,10 @@ const MOST_LINES: u64 = 256 << 20;
 pub(super) fn run(args: &Args) -> Outcome {
     let event = event(args)?;
     let ask = |at| daemon::post(at, "/api/v1/explain", &event);
-    let explained = match args.admin {
+    let explained = match args.daemon.admin {
         Some(at) => ask(at).with_context(|| format!("no answer of a daemon at {at}"))?,
         None => {
-            let config = load_and_log(&args.config.config)?;
+            let config = load_and_log(&args.daemon.config.config)?;
             match config.admin.listen.map(ask) {
                 Some(Ok(explained)) => explained,
                 Some(Err(error)) if !is_refused(&error) => return Err(error.context("no answer of the daemon").into()),
@@ -62,7 +59,7 @@ pub(super) fn run(args: &Args) -> Outcome {
         }
     };
     let mut out = io::stdout().lock();
-    if args.json {
+    if args.daemon.json {
         writeln!(out, "{explained:#}")?;
     } else {
         out.write_all(as_text(&explained).as_bytes())?;

@@ -212,13 +212,10 @@ impl Desk {
             }
             calls.min(self.capacity_within(now, wait, its_cost, urgency))
         };
-        match urgency {
-            Urgency::Ordinary => self.queue.by_price().map(calls).fold(0, u64::saturating_add),
-            Urgency::Urgent if self.capacity_within(now, Duration::ZERO, cost, Urgency::Ordinary) > 0 => {
-                (self.queue.before(place, cost, COUNTED) / self.batch) as u64
-            }
-            Urgency::Urgent => self.queue.urgent_by_price().map(calls).fold(0, u64::saturating_add),
+        if urgency == Urgency::Urgent && self.capacity_within(now, Duration::ZERO, cost, Urgency::Ordinary) > 0 {
+            return (self.queue.before(Urgency::Ordinary, place, cost, COUNTED) / self.batch) as u64;
         }
+        self.queue.by_price(urgency).map(calls).fold(0, u64::saturating_add)
     }
 
     /// Until when the next call is left open for more indicators; `None` when it is full, or has been open for long enough.
@@ -313,10 +310,10 @@ impl Desk {
 
     /// What calls of this price that are paid in this way are wanted for: what the last of them has left beside the urgent ones is filled with others.
     pub(super) fn need(&self, urgency: Urgency, cost: u32) -> Need {
-        let ready = self.queue.ready_at(cost);
+        let ready = self.queue.ready_at(Urgency::Ordinary, cost);
         let waiting = match urgency {
             Urgency::Ordinary => ready,
-            Urgency::Urgent => self.queue.urgent_at(cost).next_multiple_of(self.batch).min(ready),
+            Urgency::Urgent => self.queue.ready_at(urgency, cost).next_multiple_of(self.batch).min(ready),
         };
         Need { cost, urgency, waiting }
     }
@@ -332,7 +329,9 @@ impl Desk {
         }
         let most = usize::try_from(room).unwrap_or(usize::MAX);
         self.may_use_reserve(place, cost, self.outlook(cost).as_ref(), now)
-            && self.queue.urgent_before(place, cost, most) < most
+            // Where there is room for all of them none has to be counted.
+            && (self.queue.ready_at(Urgency::Urgent, cost) < most
+                || self.queue.before(Urgency::Urgent, place, cost, most) < most)
     }
 
     /// Whether more wait than the budget lets through within `wait`: then the quota is what they wait for, and the shortest window is when to look again.
@@ -349,7 +348,11 @@ impl Desk {
         let calls = |indicators: usize| u64::try_from(indicators.div_ceil(self.batch)).unwrap_or(u64::MAX);
         let room = self.capacity_within(now, wait, cost, Urgency::Ordinary);
         let asked = calls(self.queue.asked());
-        let too_many = if self.queue.is_held(place) { asked > room } else { calls(self.queue.ready_at(cost)) >= room };
+        let too_many = if self.queue.is_held(place) {
+            asked > room
+        } else {
+            calls(self.queue.ready_at(Urgency::Ordinary, cost)) >= room
+        };
         too_many.then(|| (Blocked::Quota, Some(now.saturating_add(self.key.window))))
     }
 

@@ -204,7 +204,8 @@ impl Board {
         desk.sort_out(now.monotonic);
         let Some(urgency) = desk.pays(now.monotonic) else { return };
         let Some((_, cost)) = desk.queue.first(urgency) else { return };
-        let (need, waiting, slots) = (desk.need(urgency, cost), desk.queue.ready_at(cost), desk.slots);
+        let (need, waiting, slots) =
+            (desk.need(urgency, cost), desk.queue.ready_at(Urgency::Ordinary, cost), desk.slots);
         let Some(lease) = &mut desk.key.lease else { return };
         if desk.queue.is_mixed() {
             // The refusal that it waits for the end of may have been one of dearer calls.

@@ -217,46 +217,25 @@ impl Queue {
         self.delayed.first_key_value().map(|((at, _), _)| *at)
     }
 
-    /// How many are ready for calls of each price.
-    pub(super) fn by_price(&self) -> impl Iterator<Item = (u32, usize)> {
-        self.lines.iter().map(|line| (line.cost, line.ready.len()))
-    }
-
-    /// How many are ready for calls of each price that may be paid from the reserve.
-    pub(super) fn urgent_by_price(&self) -> impl Iterator<Item = (u32, usize)> {
-        self.lines.iter().map(|line| (line.cost, line.urgent.len()))
-    }
-
-    /// How many of these are better than a place, for calls of this price, where there are `most` or more; else how many there are.
-    pub(super) fn urgent_before(&self, place: Place, cost: u32, most: usize) -> usize {
-        let lines = self.lines.iter().filter(|line| line.cost == cost);
-        // Where there is room for all of them none has to be counted.
-        let of = |line: &Line| match line.urgent.len() {
-            all if all < most => all,
-            _ => line.urgent.range(..place).take(most).count(),
-        };
-        lines.map(of).sum()
+    /// How many are ready and may be paid in this way, for calls of each price.
+    pub(super) fn by_price(&self, urgency: Urgency) -> impl Iterator<Item = (u32, usize)> {
+        self.lines.iter().map(move |line| (line.cost, line.len(urgency)))
     }
 
     /// How many are ready.
     pub(super) fn ready(&self) -> usize {
-        self.lines.iter().map(|line| line.ready.len()).sum()
+        self.by_price(Urgency::Ordinary).map(|(_, ready)| ready).sum()
     }
 
-    /// How many are ready for calls of this price.
-    pub(super) fn ready_at(&self, cost: u32) -> usize {
-        self.lines.iter().filter(|line| line.cost == cost).map(|line| line.ready.len()).sum()
+    /// How many are ready and may be paid in this way, for calls of this price.
+    pub(super) fn ready_at(&self, urgency: Urgency, cost: u32) -> usize {
+        self.by_price(urgency).filter(|(of, _)| *of == cost).map(|(_, ready)| ready).sum()
     }
 
-    /// How many of these may be paid from the reserve.
-    pub(super) fn urgent_at(&self, cost: u32) -> usize {
-        self.lines.iter().filter(|line| line.cost == cost).map(|line| line.urgent.len()).sum()
-    }
-
-    /// How many are ready for calls of this price and better than a place; no more than `most` are counted.
-    pub(super) fn before(&self, place: Place, cost: u32, most: usize) -> usize {
+    /// How many of these are better than a place; no more than `most` are counted.
+    pub(super) fn before(&self, urgency: Urgency, place: Place, cost: u32, most: usize) -> usize {
         let lines = self.lines.iter().filter(|line| line.cost == cost);
-        lines.map(|line| line.ready.range(..place).take(most).count()).sum()
+        lines.map(|line| line.before(urgency, place, most)).sum()
     }
 
     /// How many wait, ready or not.
@@ -289,6 +268,20 @@ impl Line {
         match urgency {
             Urgency::Ordinary => self.ready.first_key_value().map(|(place, _)| *place),
             Urgency::Urgent => self.urgent.first().copied(),
+        }
+    }
+
+    fn len(&self, urgency: Urgency) -> usize {
+        match urgency {
+            Urgency::Ordinary => self.ready.len(),
+            Urgency::Urgent => self.urgent.len(),
+        }
+    }
+
+    fn before(&self, urgency: Urgency, place: Place, most: usize) -> usize {
+        match urgency {
+            Urgency::Ordinary => self.ready.range(..place).take(most).count(),
+            Urgency::Urgent => self.urgent.range(..place).take(most).count(),
         }
     }
 }

@@ -25,9 +25,13 @@ pub(super) fn key_before(bytes: &[u8], start: usize) -> &[u8] {
         .take(6)
         .take_while(|byte| matches!(byte, b' ' | b'=' | b':' | b'"' | b'\'' | b'(' | b'\t' | b'[' | b'\\' | b'.'))
         .count();
-    let head = &head[..head.len() - signs];
-    let length = head.iter().rev().take(32).take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'_').count();
-    if signs == 0 && !marked { &[] } else { &head[head.len() - length..] }
+    if signs == 0 && !marked { &[] } else { last_word(&head[..head.len() - signs]) }
+}
+
+/// The word that `head` ends in, letters, digits and underscores; at most 32 bytes.
+pub(super) fn last_word(head: &[u8]) -> &[u8] {
+    let part = |byte: &&u8| byte.is_ascii_alphanumeric() || **byte == b'_';
+    &head[head.len() - head.iter().rev().take(32).take_while(part).count()..]
 }
 
 /// Whether a word ends in `suffix`, case apart.

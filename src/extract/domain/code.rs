@@ -6,7 +6,7 @@ use super::{
     is_among,
     words::{INTERPRETERS, PACKAGES, SCRIPTS},
 };
-use crate::extract::context::{at, before};
+use crate::extract::context::{at, before, last_word};
 
 /// Whether it begins the path of a package of Go: `golang.org/x/net`, `example.com/team/mod@v1.2.3`, `example.com/team/mod/main.go:12`.
 pub(super) fn is_package(bytes: &[u8], range: &Range<usize>) -> bool {
@@ -79,9 +79,4 @@ fn is_run(head: &[u8], name: &[u8]) -> bool {
         head = rest.trim_ascii_end();
     }
     false
-}
-
-fn last_word(head: &[u8]) -> &[u8] {
-    let part = |byte: &&u8| byte.is_ascii_alphanumeric() || **byte == b'_';
-    &head[head.len() - head.iter().rev().take(32).take_while(part).count()..]
 }

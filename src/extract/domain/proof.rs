@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::is_among;
-use crate::extract::context::{self, at, before};
+use crate::extract::context::{self, at, before, last_word};
 
 /// Whether a name with odd capitals is proven to be a host.
 pub(super) fn of_capitals(bytes: &[u8], range: &Range<usize>) -> bool {
@@ -131,9 +131,4 @@ fn is_called_host(bytes: &[u8], range: &Range<usize>) -> bool {
     }
     let earlier = last_word(head[..head.len() - word.len()].trim_ascii_end());
     is_among(&BEFORE_PREPOSITIONS, earlier)
-}
-
-fn last_word(head: &[u8]) -> &[u8] {
-    let part = |byte: &&u8| byte.is_ascii_alphanumeric() || **byte == b'_';
-    &head[head.len() - head.iter().rev().take(32).take_while(part).count()..]
 }

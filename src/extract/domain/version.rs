@@ -7,7 +7,7 @@
 
 use super::{is_among, is_component, is_socket};
 use crate::extract::{
-    context::{self, at, before},
+    context::{self, at, before, last_word},
     field::Class,
 };
 
@@ -206,11 +206,6 @@ fn is_behind(bytes: &[u8], start: usize, words: &[&str]) -> bool {
     memchr::memchr_iter(b' ', head).any(|space| words.iter().any(|word| head[..space].ends_with(word.as_bytes())))
 }
 
-fn last_word(head: &[u8]) -> &[u8] {
-    let part = |byte: &&u8| byte.is_ascii_alphanumeric() || **byte == b'_';
-    &head[head.len() - head.iter().rev().take(32).take_while(part).count()..]
-}
-
 /// Whether a port follows: `:443`, `#53`.
 fn has_port(bytes: &[u8], end: usize) -> bool {
     let digits = length_of_digits(bytes, end + 1);
@@ -379,8 +374,7 @@ fn is_product(head: &[u8]) -> bool {
         "curl", "libcurl", "wget", "nginx", "apache", "openssl", "python", "java", "git", "requests", "okhttp",
         "axios", "php", "perl", "ruby", "libssh", "dropbear",
     ];
-    let length = head.iter().rev().take(32).take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'_').count();
-    let word = &head[head.len() - length..];
+    let word = last_word(head);
     let capital = word.first().is_some_and(u8::is_ascii_uppercase) && word.iter().any(u8::is_ascii_lowercase);
     capital || LOWER.into_iter().any(|name| word == name.as_bytes())
 }
